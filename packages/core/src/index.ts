@@ -1,1 +1,31 @@
-export {};
+export * from './address.ts';
+export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
+export { announcements, desired, desiredEndpoint, desiredNetwork, desiredSwitch, hasGateway, type Unit } from './desired.ts';
+export {
+  createEndpoint,
+  deleteEndpoint,
+  type EndpointSpec,
+  joinEndpoint,
+  leaveEndpoint,
+  nameEndpoint,
+} from './endpoints.ts';
+export { asWeaveError, CATALOGUE, type Code, FACES, fail, isWeaveError, type Kind, WeaveError } from './errors.ts';
+export { desiredFirewall, type FirewallRules, type PortForward } from './firewall.ts';
+export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
+export * from './kernel.ts';
+export * from './model.ts';
+export { attachName, bridgeName, gatewayName, GATEWAY_PREFIX, handoverName, hashId, portName } from './names.ts';
+export {
+  adoptNetwork,
+  createNetwork,
+  type EngineNetworkSpec,
+  forgetNetwork,
+  nameNetwork,
+  type NetworkSpec,
+  removeNetwork,
+  type SubnetSpec,
+} from './networks.ts';
+export { NETWORK_OPTIONS, networkOptions } from './options.ts';
+export { type Batch, plan, queries, transition } from './plan.ts';
+export type { Clock, Datapath, Firewall, HostStore } from './ports.ts';
+export { type PoolIndex, State } from './state.ts';

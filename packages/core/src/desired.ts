@@ -1,0 +1,141 @@
+import { cidr, formatAddress } from './address.ts';
+import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
+import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
+import { bridgeName, gatewayName, handoverName, networkMac, portName, uplinkName, vxlanName } from './names.ts';
+import type { State } from './state.ts';
+
+/*
+   host namespace                  switch namespace                    container namespaces
+
+   weavegw… ────────veth──────── wu…┐
+   (gateway=weave only)             │
+                                  wb… bridge, one per network
+                                    │ │ └─ wv… ─────veth───────────── ethwe        (weave attach)
+   wh… ─────────────veth──────── wv…┘ └─── wx… VXLAN to other hosts
+   (an engine moves wh… into its sandbox)
+*/
+
+/** A part of desired state that stands or falls alone: the switch, one network, or one endpoint. */
+export interface Unit {
+  readonly key: string;
+  /** In the order in which they can be made. */
+  readonly resources: readonly Resource[];
+}
+
+/** IANA's port for VXLAN. */
+const VXLAN_PORT = 4789;
+const FLOOD = '00:00:00:00:00:00';
+
+/** Bridges only switch here: nothing is routed between networks, and no firewall sees their frames. */
+export const desiredSwitch = (): Unit => ({
+  key: 'switch',
+  resources: [
+    sysctl('net/ipv4/ip_forward', '0'),
+    sysctl('net/ipv6/conf/all/disable_ipv6', '1'),
+    sysctl('net/ipv6/conf/default/disable_ipv6', '1'),
+    // br_netfilter would hand bridged frames to iptables; absent unless its module is loaded.
+    ...['iptables', 'ip6tables', 'arptables'].map((table) => sysctl(`net/bridge/bridge-nf-call-${table}`, '0', true)),
+  ],
+});
+
+const sysctl = (key: string, value: string, ifPresent = false): Resource => ({
+  op: 'setSysctl',
+  netns: SWITCH,
+  key,
+  value,
+  ...(ifPresent ? { ifPresent } : {}),
+});
+
+export const hasGateway = (network: Network): boolean => network.gateway === 'weave' && !network.internal;
+
+export function desiredNetwork(state: State, network: Network): Unit {
+  const { id, mtu } = network;
+  const resources: Resource[] = [{ op: 'addBridge', netns: SWITCH, name: bridgeName(id), mac: networkMac(id), mtu }];
+  if (hasGateway(network)) resources.push(...gateway(network));
+  resources.push(...overlay(state, network));
+  return { key: `network/${id}`, resources };
+}
+
+function gateway({ id, mtu, subnets }: Network): Resource[] {
+  const link = gatewayName(id);
+  const peer = { netns: HOST, name: link, mtu, mac: networkMac(`gateway ${id}`), up: true };
+  const enable = (key: string): Resource => ({ op: 'setSysctl', netns: HOST, key, value: '1' });
+  const families = new Set(subnets.map((s) => cidr(s.cidr).family));
+  return [
+    { op: 'addVeth', netns: SWITCH, name: uplinkName(id), mtu, master: bridgeName(id), up: true, peer },
+    // So that a port published on 127.0.0.1 can be translated to the container.
+    ...(families.has(4) ? [enable(`net/ipv4/conf/${link}/route_localnet`), enable('net/ipv4/ip_forward')] : []),
+    ...(families.has(6) ? [enable('net/ipv6/conf/all/forwarding')] : []),
+    ...subnets
+      .filter((s) => s.gateway)
+      .map((s): Resource => ({ op: 'addAddress', netns: HOST, link, address: `${s.gateway}/${cidr(s.cidr).length}` })),
+  ];
+}
+
+/** The VXLAN device with one flood entry a peer, and what is known of the endpoints there. None while alone. */
+function overlay(state: State, { id, vni, mtu }: Network): Resource[] {
+  const remote = state.endpointsOf(id).filter((e) => e.peer !== state.self);
+  if (remote.length === 0) return [];
+  const link = vxlanName(id);
+  const destinationOf = (peer: string) => state.peers.get(peer)?.underlay;
+  const local = destinationOf(state.self);
+  const resources: Resource[] = [
+    { op: 'addVxlan', netns: SWITCH, name: link, vni, port: VXLAN_PORT, mtu, master: bridgeName(id), ...(local ? { local } : {}) },
+  ];
+  const flooded = new Set(remote.map((e) => destinationOf(e.peer)).filter((d) => d !== undefined));
+  for (const destination of [...flooded].sort()) resources.push({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination });
+  for (const { mac, peer } of remote) {
+    const destination = destinationOf(peer);
+    if (destination) resources.push({ op: 'addFdb', netns: SWITCH, link, mac, destination });
+  }
+  return resources;
+}
+
+/** Nothing for an endpoint that is attached nowhere, or is another host's. */
+export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
+  const unit = { key: `endpoint/${endpoint.id}` };
+  const network = state.networks.get(endpoint.network);
+  if (!endpoint.sandbox || !network || endpoint.peer !== state.self) return { ...unit, resources: [] };
+  return { ...unit, resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(network, endpoint) };
+}
+
+const port = (network: Network, { id }: Endpoint) =>
+  ({ op: 'addVeth', netns: SWITCH, name: portName(id), mtu: network.mtu, master: bridgeName(network.id), up: true }) as const;
+
+/** The engine finishes the work: it moves the link, names it, gives it its addresses and brings it up. */
+const handover = (network: Network, endpoint: Endpoint): Resource[] => [
+  {
+    ...port(network, endpoint),
+    peer: { netns: HOST, name: handoverName(endpoint.id), mtu: network.mtu, mac: endpoint.mac, up: false },
+  },
+];
+
+function attachment(network: Network, endpoint: Endpoint): Resource[] {
+  if (endpoint.sandbox?.kind !== 'netns') return [];
+  const { path: netns, interface: link } = endpoint.sandbox;
+  return [
+    { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
+    ...(endpoint.addresses.some((text) => text.includes(':')) ? inet6(netns, link) : []),
+    ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
+    // Last: whoever waits for the network may wait for this route.
+    ...(network.multicast ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE } as const] : []),
+  ];
+}
+
+/** An engine may have turned IPv6 off in a sandbox; and no neighbour's router advertisement is heeded. */
+const inet6 = (netns: string, link: string): Resource[] =>
+  ['disable_ipv6', 'accept_ra'].map((key) => ({ op: 'setSysctl', netns, key: `net/ipv6/conf/${link}/${key}`, value: '0' }));
+
+/** Everything this host should have, parents first. */
+export const desired = (state: State): Unit[] => [
+  desiredSwitch(),
+  ...[...state.networks.values()].map((network) => desiredNetwork(state, network)),
+  ...[...state.endpoints.values()].map((endpoint) => desiredEndpoint(state, endpoint)).filter((u) => u.resources.length > 0),
+];
+
+/** What an attached endpoint's neighbours should be told after these addresses came. */
+export function announcements({ sandbox }: Endpoint, addresses: readonly string[]): Op[] {
+  if (sandbox?.kind !== 'netns') return [];
+  const { path: netns, interface: link } = sandbox;
+  return addresses.map((text) => ({ op: 'announce', netns, link, address: formatAddress(cidr(text)) }));
+}

@@ -1,0 +1,115 @@
+import { type Address, cidr, formatAddress, formatCidr } from './address.ts';
+import { fail } from './errors.ts';
+import type { Change, Endpoint, Network, PublishedPort } from './model.ts';
+import { addressMac, hashMac } from './names.ts';
+import type { State } from './state.ts';
+
+const ID = /^[0-9a-f]{64}$/;
+const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
+
+export interface EndpointSpec {
+  id: string;
+  network: string;
+  /** With prefix lengths. Their leases are the engine's business. */
+  addresses: readonly string[];
+  /** Absent: derived from the first address. */
+  mac?: string | undefined;
+  ports?: readonly PublishedPort[] | undefined;
+}
+
+/**
+ * An engine's endpoint, attached nowhere yet. The same one made twice is a success. Throws WEAVE_NETWORK_NOT_FOUND,
+ * WEAVE_ADDRESS_IN_USE, WEAVE_ENDPOINT_EXISTS, WEAVE_PORT_IN_USE.
+ */
+export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: Endpoint; changes: Change[] } {
+  if (!ID.test(spec.id)) fail('WEAVE_INVALID_REQUEST', `${JSON.stringify(spec.id)} is not an endpoint id`);
+  const network = state.network(spec.network);
+  const addresses = spec.addresses.map((text) => formatCidr(cidr(text)));
+  if (addresses.length === 0) fail('WEAVE_INVALID_REQUEST', 'an endpoint needs an address');
+  const endpoint: Endpoint = {
+    id: spec.id,
+    network: network.id,
+    peer: state.self,
+    addresses,
+    mac: spec.mac ? checkMac(spec.mac) : freeMac(state, network.id, spec.id, cidr(addresses[0]!)),
+    owner: 'docker',
+    ...(spec.ports?.length ? { ports: spec.ports } : {}),
+  };
+  const existing = state.endpoints.get(spec.id);
+  if (existing) return sameOrFail(existing, endpoint);
+  for (const text of addresses) mustBeUnused(state, network, cidr(text));
+  for (const port of spec.ports ?? []) mustBeUnpublished(state, port);
+  return { endpoint, changes: [{ table: 'endpoint', id: endpoint.id, record: endpoint }] };
+}
+
+function sameOrFail(existing: Endpoint, wanted: Endpoint) {
+  const same = existing.network === wanted.network && `${existing.addresses}` === `${wanted.addresses}`;
+  if (!same) fail('WEAVE_ENDPOINT_EXISTS', `endpoint ${wanted.id} exists with other addresses: ${existing.addresses.join(' ')}`);
+  return { endpoint: existing, changes: [] };
+}
+
+function checkMac(given: string): string {
+  const mac = given.toLowerCase();
+  // The group bit: a multicast address is no station's.
+  if (!MAC.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1) fail('WEAVE_INVALID_REQUEST', `${given} is not a MAC address`);
+  return mac;
+}
+
+/** The address's own MAC, unless an endpoint kept it that had the address before. */
+export function freeMac(state: State, network: string, endpoint: string, addr: Address): string {
+  const mac = addressMac(addr);
+  const owner = state.macOwner(network, mac);
+  return owner === undefined || owner === endpoint ? mac : hashMac(endpoint);
+}
+
+export function mustBeUnused(state: State, network: Network, addr: Address): void {
+  const text = formatAddress(addr);
+  const owner = state.addressOwner(network.id, text);
+  const isGateway = network.subnets.some((s) => s.gateway === text && network.gateway === 'weave');
+  if (!owner && !isGateway) return;
+  const endpoint = owner ? state.endpoints.get(owner) : undefined;
+  const who = endpoint ? `container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}` : 'the gateway';
+  fail('WEAVE_ADDRESS_IN_USE', `${text} on network ${network.name} is in use by ${who}`);
+}
+
+function mustBeUnpublished(state: State, wanted: PublishedPort): void {
+  const clashes = (port: PublishedPort) =>
+    port.hostPort === wanted.hostPort &&
+    port.protocol === wanted.protocol &&
+    (!port.hostAddress || !wanted.hostAddress || port.hostAddress === wanted.hostAddress);
+  for (const endpoint of state.endpoints.values())
+    if (wanted.hostPort > 0 && endpoint.ports?.some(clashes))
+      fail('WEAVE_PORT_IN_USE', `host port ${wanted.hostPort}/${wanted.protocol} is published by container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}`);
+}
+
+/** Whether a sandbox has a route for multicast already: it can have one only, whatever the networks. */
+const hasMulticast = (state: State, key: string, except: string) =>
+  state.endpointsIn(key).some((e) => e.id !== except && e.sandbox?.kind === 'engine' && e.sandbox.multicast);
+
+/** An engine will take the endpoint's interface into its sandbox `key`. Done twice it is a success. */
+export function joinEndpoint(state: State, id: string, key: string): { endpoint: Endpoint; changes: Change[] } {
+  const current = state.endpoint(id);
+  const multicast = state.networks.get(current.network)!.multicast && !hasMulticast(state, key, id);
+  const endpoint: Endpoint = { ...current, sandbox: { kind: 'engine', key, multicast } };
+  return { endpoint, changes: [{ table: 'endpoint', id, record: endpoint }] };
+}
+
+/** The endpoint stays, its interface goes. Unknown ids are a success. */
+export function leaveEndpoint(state: State, id: string): Change[] {
+  const current = state.endpoints.get(id);
+  if (!current?.sandbox) return [];
+  const { sandbox: _, ...rest } = current;
+  return [{ table: 'endpoint', id, record: rest }];
+}
+
+/** Unknown ids are a success. */
+export const deleteEndpoint = (state: State, id: string): Change[] =>
+  state.endpoints.has(id) ? [{ table: 'endpoint', id, record: null }] : [];
+
+/** Learns what runs in an endpoint: the driver protocol does not say. */
+export function nameEndpoint(state: State, id: string, container: { id: string; name: string }): Change[] {
+  const current = state.endpoints.get(id);
+  if (!current || (current.container?.id === container.id && current.container.name === container.name)) return [];
+  return [{ table: 'endpoint', id, record: { ...current, container } }];
+}
+

@@ -1,0 +1,101 @@
+/** What went wrong, by behaviour. Faces map the kind, never the code, to what they must say (see {@link FACES}). */
+export type Kind =
+  | 'invalid'
+  | 'not-found'
+  | 'conflict'
+  | 'exhausted'
+  | 'denied'
+  | 'unavailable'
+  | 'unconverged'
+  | 'bug';
+
+/** Every error of Weave: identity → behaviour, and the advice given when the thrower has none better. */
+export const CATALOGUE = {
+  WEAVE_INVALID_ADDRESS: ['invalid', 'Write addresses as 10.2.1.1/24 or fd00::1/64, subnets as net:10.2.1.0/24.'],
+  WEAVE_INVALID_NAME: ['invalid', 'Names start with a letter or digit and hold only letters, digits, "_", "." and "-".'],
+  WEAVE_INVALID_SUBNET: ['invalid', 'A subnet is a network address with its prefix length, such as 10.2.0.0/16.'],
+  WEAVE_INVALID_REQUEST: ['invalid', 'See the documentation of this call for the fields it takes.'],
+  WEAVE_UNKNOWN_OPTION: ['invalid', 'Remove the option, or use one of those listed.'],
+  WEAVE_INVALID_OPTION: ['invalid', 'Use one of the values listed.'],
+  WEAVE_HOST_NETWORK: ['invalid', 'Start the container without --net=host to put it on a weave network.'],
+  WEAVE_NETWORK_NOT_FOUND: ['not-found', 'List the networks with: weave network ls'],
+  WEAVE_ENDPOINT_NOT_FOUND: ['not-found', 'List what is attached with: weave ps'],
+  WEAVE_POOL_NOT_FOUND: ['not-found', 'Create the network again: the address pool that it named is not known here.'],
+  WEAVE_CONTAINER_NOT_FOUND: ['not-found', 'List the containers with: docker ps --all'],
+  WEAVE_NETNS_NOT_FOUND: ['not-found', 'Check that the process still runs, or that the path names a network namespace.'],
+  WEAVE_NOT_RUNNING: ['conflict', 'Start the container first.'],
+  WEAVE_NETWORK_EXISTS: ['conflict', 'Choose another name, or remove the network first.'],
+  WEAVE_NETWORK_IN_USE: ['conflict', 'Detach its endpoints first; weave ps lists them.'],
+  WEAVE_NETWORK_OWNED: ['conflict', 'Remove it where it was created: docker network rm'],
+  WEAVE_SUBNET_OVERLAP: ['conflict', 'Choose another subnet.'],
+  WEAVE_ADDRESS_IN_USE: ['conflict', 'Choose another address, or leave the choice to Weave.'],
+  WEAVE_ENDPOINT_EXISTS: ['conflict', 'Remove the endpoint first.'],
+  WEAVE_LINK_EXISTS: ['conflict', 'Rename or remove the interface that has this name in the container.'],
+  WEAVE_PORT_IN_USE: ['conflict', 'Publish another host port.'],
+  WEAVE_ENGINE_IPAM: ['conflict', 'Create the network with --ipam-driver weave to let Weave hand out its addresses.'],
+  WEAVE_POOL_EXHAUSTED: ['exhausted', 'Detach what is no longer needed, or create a network with a larger subnet.'],
+  WEAVE_PERMISSION_DENIED: ['denied', 'Run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN.'],
+  WEAVE_NATIVE_MISSING: ['unavailable', 'Build the addon with: npm run build'],
+  WEAVE_KERNEL_UNSUPPORTED: ['unavailable', 'This kernel lacks a feature; weave needs veth, bridge and vxlan.'],
+  WEAVE_STORE_LOCKED: ['unavailable', 'Another daemon runs on this host; see: weave status'],
+  WEAVE_STORE_FAILED: ['unavailable', 'Check the free space and the permissions of the state directory.'],
+  WEAVE_DAEMON_UNREACHABLE: ['unavailable', 'Start it with: weave launch --local'],
+  WEAVE_ENGINE_UNREACHABLE: ['unavailable', 'Start the Docker engine, or name a pid or a namespace path instead.'],
+  WEAVE_FIREWALL_FAILED: ['unavailable', 'Install nftables: apt-get install nftables'],
+  WEAVE_ALREADY_RUNNING: ['conflict', 'Stop it first with: weave stop'],
+  WEAVE_KERNEL: ['unconverged', 'The change is undone; see the daemon log for the kernel’s own words.'],
+  WEAVE_BUG: ['bug', 'Please report this with the output of: weave status --json'],
+} as const satisfies Record<string, readonly [Kind, string]>;
+
+export type Code = keyof typeof CATALOGUE;
+
+/** What each face says for a kind: HTTP status, CNI error code, exit code of the command. */
+export const FACES: Record<Kind, { http: number; cni: number; exit: number }> = {
+  invalid: { http: 400, cni: 7, exit: 2 },
+  // Not 404: libnetwork reads that as "method not implemented".
+  'not-found': { http: 500, cni: 3, exit: 3 },
+  conflict: { http: 500, cni: 100, exit: 4 },
+  exhausted: { http: 500, cni: 11, exit: 5 },
+  denied: { http: 500, cni: 5, exit: 6 },
+  unavailable: { http: 500, cni: 50, exit: 7 },
+  unconverged: { http: 500, cni: 11, exit: 8 },
+  bug: { http: 500, cni: 999, exit: 70 },
+};
+
+const BRAND = Symbol.for('weave.error');
+
+export class WeaveError extends Error {
+  readonly [BRAND] = true;
+  readonly code: Code;
+  readonly hint: string;
+
+  constructor(code: Code, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'WeaveError';
+    this.code = code;
+    this.hint = options.hint ?? CATALOGUE[code][1];
+  }
+
+  get kind(): Kind {
+    return CATALOGUE[this.code][0];
+  }
+
+  toJSON() {
+    return { code: this.code, kind: this.kind, message: this.message, hint: this.hint };
+  }
+}
+
+/** True for errors of any copy of this package that is loaded in the process. */
+export const isWeaveError = (error: unknown): error is WeaveError =>
+  typeof error === 'object' && error !== null && BRAND in error;
+
+/** Whatever was thrown, as an error of ours: what is unknown is a bug. */
+export const asWeaveError = (error: unknown): WeaveError =>
+  isWeaveError(error)
+    ? error
+    : new WeaveError('WEAVE_BUG', error instanceof Error ? error.message : String(error), { cause: error });
+
+/** Throws; an expression, so that it can stand after `??`. */
+export function fail(code: Code, message: string, options?: { hint?: string; cause?: unknown }): never {
+  throw new WeaveError(code, message, options);
+}

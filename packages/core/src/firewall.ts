@@ -1,0 +1,44 @@
+import { type Cidr, cidr, formatAddress } from './address.ts';
+import { hasGateway } from './desired.ts';
+import type { Network, PublishedPort } from './model.ts';
+import { gatewayName } from './names.ts';
+import type { State } from './state.ts';
+
+/**
+ * What the host's own packet filter must do for networks whose gateway is Weave. Other networks need nothing of it:
+ * their frames never enter the host's namespace.
+ */
+export interface FirewallRules {
+  /** One a network. */
+  readonly gateways: readonly { link: string; subnets: readonly string[] }[];
+  readonly ports: readonly PortForward[];
+}
+
+export interface PortForward extends PublishedPort {
+  readonly link: string;
+  /** Of the container, in one family; without prefix length. */
+  readonly address: string;
+}
+
+/** Undefined when there is no such network: then nothing of ours is in the packet filter. */
+export function desiredFirewall(state: State): FirewallRules | undefined {
+  const networks = [...state.networks.values()].filter(hasGateway);
+  if (networks.length === 0) return undefined;
+  return {
+    gateways: networks.map(({ id, subnets }) => ({ link: gatewayName(id), subnets: subnets.map((s) => s.cidr) })),
+    ports: networks.flatMap((network) => forwards(state, network)),
+  };
+}
+
+function forwards(state: State, network: Network): PortForward[] {
+  return state.endpointsOf(network.id).flatMap(({ ports = [], sandbox, addresses }) =>
+    (sandbox ? ports : []).flatMap((port) =>
+      firstOfEachFamily(addresses.map(cidr))
+        .filter((a) => !port.hostAddress || port.hostAddress.includes(':') === (a.family === 6))
+        .map((a) => ({ ...port, link: gatewayName(network.id), address: formatAddress(a) })),
+    ),
+  );
+}
+
+const firstOfEachFamily = (addresses: Cidr[]) =>
+  ([4, 6] as const).flatMap((family) => addresses.find((a) => a.family === family) ?? []);

@@ -1,0 +1,127 @@
+import {
+  type Address,
+  address,
+  type Cidr,
+  cidr,
+  contains,
+  covers,
+  type Family,
+  formatAddress,
+  formatCidr,
+  hostBounds,
+  overlaps,
+  sizeOf,
+  subnet,
+} from './address.ts';
+import { fail } from './errors.ts';
+import { type Change, leaseId, type Pool, SUBNET_SOURCES } from './model.ts';
+import type { State } from './state.ts';
+
+/** A pool that no network uses this long after it was made is left over from an engine that died meanwhile. */
+const ORPHAN_AFTER_MS = 60_000;
+
+export interface PoolRequest {
+  family: Family;
+  /** The subnet; absent: Weave chooses one. */
+  cidr?: string | undefined;
+  /** The part of it to hand out. */
+  range?: string | undefined;
+  /** Subnets not to choose, such as those that the host has routes for. */
+  avoid?: readonly string[] | undefined;
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+const poolId = (text: string) => `weave:${text}`;
+
+/** Takes a subnet as a pool. A pool never overlaps another: throws WEAVE_SUBNET_OVERLAP, WEAVE_POOL_EXHAUSTED. */
+export function requestPool(state: State, request: PoolRequest): { pool: Pool; changes: Change[] } {
+  const wanted = request.cidr === undefined ? chooseSubnet(state, request) : subnet(request.cidr);
+  if (wanted.family !== request.family) fail('WEAVE_INVALID_SUBNET', `${request.cidr} is not an IPv${request.family} subnet`);
+  const changes: Change[] = [];
+  for (const other of state.pools.values()) {
+    if (!overlaps(cidr(other.cidr), wanted)) continue;
+    const network = state.networkOfPool(other.id);
+    if (network || request.now - other.created < ORPHAN_AFTER_MS)
+      fail('WEAVE_SUBNET_OVERLAP', `${formatCidr(wanted)} overlaps ${other.cidr} of network ${network?.name ?? '(being made)'}`);
+    changes.push(...releasePool(state, other.id));
+  }
+  const text = formatCidr(wanted);
+  const pool: Pool = { id: poolId(text), cidr: text, created: request.now, ...rangeOf(wanted, request.range) };
+  changes.push({ table: 'pool', id: pool.id, record: pool });
+  return { pool, changes };
+}
+
+function rangeOf(outer: Cidr, range: string | undefined): { range?: string } {
+  if (range === undefined || range === formatCidr(outer)) return {};
+  if (!covers(outer, subnet(range))) fail('WEAVE_INVALID_SUBNET', `the range ${range} is not inside ${formatCidr(outer)}`);
+  return { range };
+}
+
+function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {
+  const source = cidr(SUBNET_SOURCES[family].from);
+  const length = SUBNET_SOURCES[family].length;
+  const taken = [...state.pools.values()].map((pool) => cidr(pool.cidr));
+  for (const text of avoid) taken.push(cidr(text));
+  const step = sizeOf({ ...source, length });
+  // The source's first subnet stays free: in IPv6 it is the default network's.
+  for (let value = source.value + step; value < source.value + sizeOf(source); value += step) {
+    const candidate: Cidr = { family, value, length };
+    if (!taken.some((other) => overlaps(other, candidate))) return candidate;
+  }
+  return fail('WEAVE_POOL_EXHAUSTED', `every IPv${family} subnet of ${formatCidr(source)} is taken`, {
+    hint: 'Name a subnet yourself with --subnet.',
+  });
+}
+
+/** Gives a pool back with all that an engine holds of it. Unknown ids are a success. */
+export function releasePool(state: State, id: string): Change[] {
+  if (!state.pools.has(id)) return [];
+  const changes: Change[] = [];
+  for (const [key, lease] of state.leases) if (lease.pool === id) changes.push({ table: 'lease', id: key, record: null });
+  return [...changes, { table: 'pool', id, record: null }];
+}
+
+/** The lowest free address of a pool, inside `window` where one is given. Throws WEAVE_POOL_EXHAUSTED. */
+export function lowestFree(state: State, id: string, window?: Cidr, alsoTaken: ReadonlySet<bigint> = new Set()): Address {
+  const index = state.poolIndex(id);
+  const pool = state.pools.get(id)!;
+  const area = window ?? cidr(pool.range ?? pool.cidr);
+  const { first, last } = hostBounds(index.cidr, area);
+  const whole = window === undefined;
+  let value = whole && index.lowest > first ? index.lowest : first;
+  while (value <= last && index.taken.has(value)) value++;
+  if (whole) index.lowest = value;
+  while (value <= last && (index.taken.has(value) || alsoTaken.has(value))) value++;
+  if (value <= last) return { family: index.cidr.family, value };
+  const network = state.networkOfPool(id)?.name ?? id;
+  return fail('WEAVE_POOL_EXHAUSTED', `no address is free in ${formatCidr(area)} of network ${network}: ${index.taken.size} are in use`);
+}
+
+/** Throws WEAVE_ADDRESS_IN_USE when somebody holds this address of the pool. */
+export function mustBeFree(state: State, id: string, addr: Address, unless?: string): void {
+  const { taken, cidr: pool } = state.poolIndex(id);
+  if (!contains(pool, addr)) fail('WEAVE_INVALID_ADDRESS', `${formatAddress(addr)} is not in ${formatCidr(pool)}`);
+  const owner = taken.get(addr.value);
+  if (owner === undefined || owner === unless) return;
+  const endpoint = state.endpoints.get(owner);
+  const who = endpoint ? `container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}` : 'the engine';
+  fail('WEAVE_ADDRESS_IN_USE', `${formatAddress(addr)} is in use by ${who}`);
+}
+
+/** Leases an address to an engine: the lowest free one, or the one asked for. */
+export function requestAddress(state: State, pool: string, wanted?: string): { cidr: string; changes: Change[] } {
+  const addr = wanted === undefined ? lowestFree(state, pool) : address(wanted);
+  mustBeFree(state, pool, addr);
+  const text = formatAddress(addr);
+  return {
+    cidr: `${text}/${state.poolIndex(pool).cidr.length}`,
+    changes: [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }],
+  };
+}
+
+/** Gives a leased address back. Unknown pools and addresses are a success. */
+export function releaseAddress(state: State, pool: string, text: string): Change[] {
+  const id = leaseId(pool, text);
+  return state.leases.has(id) ? [{ table: 'lease', id, record: null }] : [];
+}

@@ -1,0 +1,91 @@
+/** The kernel state that Weave manages, in rtnetlink's own terms. `@weave/native` speaks the same shapes. */
+
+/** Our own namespace, which holds every bridge, VXLAN device and port: "the switch". */
+export const SWITCH = 'switch';
+/** The namespace that the daemon and the engine run in. */
+export const HOST = 'host';
+
+/** `switch`, `host`, or the path of an nsfs file. */
+export type Netns = string;
+
+/** What desired state is made of. Applied as an operation, each makes the kernel so; what is so already is a success. */
+export type Resource =
+  | { op: 'setSysctl'; netns: Netns; key: string; value: string; ifPresent?: boolean }
+  | { op: 'addBridge'; netns: Netns; name: string; mac: string; mtu: number }
+  | { op: 'addVxlan'; netns: Netns; name: string; vni: number; port: number; mtu: number; master: string; local?: string }
+  | { op: 'addVeth'; netns: Netns; name: string; mtu: number; master?: string; up: boolean; peer: VethPeer }
+  | { op: 'addAddress'; netns: Netns; link: string; address: string }
+  | { op: 'addRoute'; netns: Netns; link: string; destination: string; gateway?: string }
+  | { op: 'addNeighbour'; netns: Netns; link: string; address: string; mac: string }
+  | { op: 'addFdb'; netns: Netns; link: string; mac: string; destination: string };
+
+export interface VethPeer {
+  netns: Netns;
+  name: string;
+  mtu: number;
+  mac?: string;
+  up: boolean;
+}
+
+export type Op =
+  | Resource
+  | { op: 'setLink'; netns: Netns; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
+  /** Answers when the link is gone. */
+  | { op: 'deleteLink'; netns: Netns; name: string }
+  /** Answers at once: the link carries nothing any more, its name is free, and it is reaped soon after. */
+  | { op: 'retireLink'; netns: Netns; name: string }
+  | { op: 'deleteAddress'; netns: Netns; link: string; address: string }
+  | { op: 'deleteRoute'; netns: Netns; link: string; destination: string; gateway?: string }
+  | { op: 'deleteNeighbour'; netns: Netns; link: string; address: string; mac: string }
+  | { op: 'deleteFdb'; netns: Netns; link: string; mac: string; destination: string }
+  /** Gratuitous ARP, or an unsolicited neighbour advertisement. */
+  | { op: 'announce'; netns: Netns; link: string; address: string };
+
+/** What stopped a batch. */
+export interface Failure {
+  index: number;
+  op: string;
+  errno: number;
+  /** `EEXIST`, … */
+  code: string;
+  netns?: string;
+  link?: string;
+  message: string;
+}
+
+export interface Applied {
+  /** How many operations of the batch were done. */
+  done: number;
+  failed?: Failure;
+}
+
+export interface Query {
+  netns: Netns;
+  /** Only these links, with their addresses and routes; absent: everything in the namespace. */
+  links?: string[];
+  /** Keys below /proc/sys to read. */
+  sysctls?: string[];
+}
+
+export interface ObservedLink {
+  name: string;
+  kind: string;
+  mac: string;
+  mtu: number;
+  up: boolean;
+  master?: string;
+  vni?: number;
+}
+
+export interface Observed {
+  netns: Netns;
+  /** `ENOENT` when the namespace is gone; the lists are empty then. */
+  code?: string;
+  links: ObservedLink[];
+  addresses: { link: string; address: string }[];
+  routes: { link?: string; destination: string; gateway?: string }[];
+  neighbours: { link: string; address: string; mac: string; permanent: boolean }[];
+  fdb: { link: string; mac: string; destination?: string }[];
+  /** Those that were asked for and exist. */
+  sysctls: { key: string; value: string }[];
+}

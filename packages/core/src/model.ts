@@ -1,0 +1,124 @@
+/** The records that Weave keeps. Plain values: what is stored, sent and planned from is exactly this. */
+
+/** A host that runs Weave. */
+export interface Peer {
+  /** 32 hex digits, chosen once at random. */
+  readonly id: string;
+  readonly name: string;
+  /** Where its VXLAN endpoint is on the underlay; absent on a host that is alone. */
+  readonly underlay?: string;
+}
+
+/**
+ * Who leads a network's containers out: the `engine` (docker_gwbridge), `weave` (an address of the host on the
+ * network, masqueraded), or `none`.
+ */
+export type Gateway = 'engine' | 'weave' | 'none';
+
+export interface Subnet {
+  /** `10.32.0.0/12`, host bits zero. */
+  readonly cidr: string;
+  /** Without prefix length. */
+  readonly gateway?: string;
+  /** The pool that Weave hands addresses out of; absent where an engine's own IPAM does. */
+  readonly pool?: string;
+}
+
+export interface Network {
+  /** 64 hex digits; the engine's own id where an engine made it. */
+  readonly id: string;
+  readonly name: string;
+  /** VXLAN network identifier, 1 to 2^24-1. */
+  readonly vni: number;
+  readonly subnets: readonly Subnet[];
+  /** Bytes, of every link of the network. */
+  readonly mtu: number;
+  /** Whether containers get a route for 224.0.0.0/4 over this network. */
+  readonly multicast: boolean;
+  readonly gateway: Gateway;
+  readonly internal: boolean;
+  readonly owner: 'weave' | 'docker';
+}
+
+/** A range that Weave hands addresses out of. */
+export interface Pool {
+  /** `weave:` and the subnet, so that it can be known again from the engine's word alone. */
+  readonly id: string;
+  readonly cidr: string;
+  /** The part that unasked-for addresses are taken from. */
+  readonly range?: string;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+}
+
+/** An address of a pool given to an engine, which gives it back by itself. */
+export interface Lease {
+  readonly pool: string;
+  readonly address: string;
+}
+
+export interface PublishedPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly hostAddress?: string;
+  readonly hostPort: number;
+  readonly port: number;
+}
+
+export interface ContainerRef {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Where an endpoint's interface is. */
+export type Sandbox =
+  /** An engine takes the interface from the host's namespace and puts it into its sandbox `key` itself. */
+  | { readonly kind: 'engine'; readonly key: string; readonly multicast: boolean }
+  /** Weave put `interface` into the namespace at `path` itself; `id` is that namespace's device and inode. */
+  | {
+      readonly kind: 'netns';
+      readonly path: string;
+      readonly id: string;
+      readonly interface: string;
+    };
+
+export interface Endpoint {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly network: string;
+  /** The host that it is on. */
+  readonly peer: string;
+  /** With prefix lengths; the first of each family is the one shown. */
+  readonly addresses: readonly string[];
+  readonly mac: string;
+  readonly owner: 'weave' | 'docker';
+  /** Absent while it is attached nowhere. */
+  readonly sandbox?: Sandbox;
+  readonly container?: ContainerRef;
+  readonly ports?: readonly PublishedPort[];
+}
+
+export interface Records {
+  peer: Peer;
+  network: Network;
+  pool: Pool;
+  lease: Lease;
+  endpoint: Endpoint;
+}
+
+export type Table = keyof Records;
+
+/** One record written, or removed (`null`). What a verb decides is a list of these; what is stored, too. */
+export type Change = { [T in Table]: { table: T; id: string; record: Records[T] | null } }[Table];
+
+export const DEFAULT_NETWORK = 'weave';
+/** The default network's subnets: Weave 2.8's range, and an IPv6 one out of our own ULA prefix ("weave" in ASCII). */
+export const DEFAULT_SUBNETS = ['10.32.0.0/12', 'fd77:6561:7665::/64'] as const;
+/** What networks made without a subnet get theirs from, and how large. */
+export const SUBNET_SOURCES = { 4: { from: '10.64.0.0/10', length: 20 }, 6: { from: 'fd77:6561:7665::/48', length: 64 } } as const;
+
+/** 1500 less VXLAN over IPv6 (40 + 8 + 8 + 14): fits either underlay. */
+export const DEFAULT_MTU = 1430;
+
+export const MULTICAST_ROUTE = '224.0.0.0/4';
+
+export const leaseId = (pool: string, address: string) => `${pool} ${address}`;

@@ -1,0 +1,156 @@
+import { address, cidr, contains, formatAddress, formatCidr, networkOf, overlaps, subnet } from './address.ts';
+import { fail } from './errors.ts';
+import { lowestFree, releasePool, requestPool } from './ipam.ts';
+import { type Change, leaseId, type Network, type Subnet } from './model.ts';
+import { hashId, vniSeed } from './names.ts';
+import { networkOptions } from './options.ts';
+import type { State } from './state.ts';
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
+const ID = /^[0-9a-z]{8,64}$/;
+const VNI_SPACE = 2 ** 24 - 1;
+
+export interface NetworkSpec {
+  name: string;
+  /** An engine's id for it; absent: derived from the name. */
+  id?: string | undefined;
+  /** Absent: one of each family is chosen. */
+  subnets?: readonly SubnetSpec[] | undefined;
+  /** As in `--opt`; see {@link NETWORK_OPTIONS}. */
+  options?: Readonly<Record<string, string>> | undefined;
+  internal?: boolean | undefined;
+}
+
+export interface SubnetSpec {
+  cidr: string;
+  /** Without prefix length. */
+  gateway?: string | undefined;
+  /** The part of it to hand out. */
+  range?: string | undefined;
+}
+
+/** A network of Weave's own, with its pools. Throws WEAVE_NETWORK_EXISTS, WEAVE_SUBNET_OVERLAP and the invalid ones. */
+export function createNetwork(state: State, spec: NetworkSpec, context: { now: number; avoid?: readonly string[] }) {
+  if (!NAME.test(spec.name)) fail('WEAVE_INVALID_NAME', `${JSON.stringify(spec.name)} is not a network name`);
+  if (state.hasNetworkNamed(spec.name)) fail('WEAVE_NETWORK_EXISTS', `there is a network ${spec.name} already`);
+  const options = networkOptions(spec.options ?? {}, spec.internal ?? false);
+  const wanted = spec.subnets?.length ? spec.subnets : ([{ family: 4 }, { family: 6 }] as const);
+  const changes: Change[] = [];
+  const subnets: Subnet[] = [];
+  for (const each of wanted) {
+    const family = 'family' in each ? each.family : subnet(each.cidr).family;
+    const given = 'family' in each ? {} : { cidr: each.cidr, range: each.range };
+    if (given.cidr !== undefined) mustBeDisjoint(subnets, given.cidr);
+    const { pool, changes: made } = requestPool(state, { family, ...given, ...context });
+    changes.push(...made);
+    const gateway = 'family' in each ? undefined : each.gateway;
+    subnets.push({ cidr: pool.cidr, pool: pool.id, ...gatewayOf(pool.cidr, gateway) });
+  }
+  const network = newNetwork(state, { ...spec, id: spec.id ?? hashId('network', spec.name), subnets, options, owner: 'weave' });
+  for (const { pool, gateway } of network.subnets)
+    if (pool && gateway) changes.push({ table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } });
+  changes.push({ table: 'network', id: network.id, record: network });
+  return { network, changes };
+}
+
+function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
+  const other = subnets.find((s) => overlaps(cidr(s.cidr), subnet(text)));
+  if (other) fail('WEAVE_SUBNET_OVERLAP', `${text} overlaps ${other.cidr} of the same network`);
+}
+
+/** The subnet's first host, unless another is asked for. */
+function gatewayOf(subnetText: string, wanted: string | undefined): { gateway?: string } {
+  if (wanted === undefined) return {};
+  if (!contains(cidr(subnetText), address(wanted))) fail('WEAVE_INVALID_ADDRESS', `the gateway ${wanted} is not in ${subnetText}`);
+  return { gateway: formatAddress(address(wanted)) };
+}
+
+export interface EngineNetworkSpec {
+  id: string;
+  /** Unknown when an engine makes it: its driver protocol does not say. */
+  name?: string | undefined;
+  /** `cidr` with host bits or not; `gateway` with or without prefix length; `ours`: out of a pool of Weave's. */
+  subnets: readonly { cidr: string; gateway?: string | undefined; ours: boolean }[];
+  options: Readonly<Record<string, string>>;
+  internal: boolean;
+}
+
+/** A network that an engine made. Made twice with the same id it is a success, and nothing changes. */
+export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
+  if (!ID.test(spec.id)) fail('WEAVE_INVALID_REQUEST', `${JSON.stringify(spec.id)} is not a network id`);
+  if (state.networks.has(spec.id)) return [];
+  const options = networkOptions(spec.options, spec.internal);
+  const subnets = spec.subnets.map((each): Subnet => {
+    const text = formatCidr(networkOf(cidr(each.cidr)));
+    const pool = [...state.pools.values()].find((p) => p.cidr === text)?.id;
+    if (each.ours && !pool) fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${text}`);
+    const gateway = each.gateway?.split('/')[0];
+    return { cidr: text, ...(gateway ? { gateway: formatAddress(address(gateway)) } : {}), ...(each.ours && pool ? { pool } : {}) };
+  });
+  const name = spec.name ?? spec.id.slice(0, 12);
+  const network = newNetwork(state, { id: spec.id, name, subnets, options, owner: 'docker' });
+  return [{ table: 'network', id: network.id, record: network }];
+}
+
+interface NewNetwork {
+  id: string;
+  name: string;
+  subnets: readonly Subnet[];
+  options: ReturnType<typeof networkOptions>;
+  owner: Network['owner'];
+}
+
+function newNetwork(state: State, { id, name, subnets, options, owner }: NewNetwork): Network {
+  const network: Network = { id, name, vni: freeVni(state, id), subnets, ...options, owner };
+  const needsGateway = network.gateway === 'weave' && !network.internal;
+  if (!needsGateway) return network;
+  return {
+    ...network,
+    subnets: subnets.map((s) => (s.gateway ? s : { ...s, gateway: firstHost(state, s) })),
+  };
+}
+
+function firstHost(state: State, { cidr: text, pool }: Subnet): string {
+  const parsed = cidr(text);
+  const value = pool && state.pools.has(pool) ? lowestFree(state, pool).value : parsed.value + 1n;
+  return formatAddress({ family: parsed.family, value });
+}
+
+function freeVni(state: State, id: string): number {
+  const taken = new Set([...state.networks.values()].map((n) => n.vni));
+  let vni = vniSeed(id);
+  while (taken.has(vni)) vni = (vni % VNI_SPACE) + 1;
+  return vni;
+}
+
+/** Learns the name that an engine gave its network. */
+export function nameNetwork(state: State, id: string, name: string): Change[] {
+  const network = state.networks.get(id);
+  if (!network || network.name === name || state.hasNetworkNamed(name)) return [];
+  return [{ table: 'network', id, record: { ...network, name } }];
+}
+
+/** Removes a network of Weave's own. Throws WEAVE_NETWORK_IN_USE while something is attached. */
+export function removeNetwork(state: State, idOrName: string): { network: Network; changes: Change[] } {
+  const network = state.network(idOrName);
+  if (network.owner === 'docker') fail('WEAVE_NETWORK_OWNED', `network ${network.name} belongs to the Docker engine`);
+  const users = state.endpointsOf(network.id);
+  if (users.length > 0) {
+    const names = users.map((e) => e.container?.name ?? e.id.slice(0, 12)).sort();
+    fail('WEAVE_NETWORK_IN_USE', `network ${network.name} is in use by ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`);
+  }
+  return { network, changes: forgetNetwork(state, network.id) };
+}
+
+/**
+ * Removes a network with all that is attached to it: what an engine removed is gone, whatever we think of it.
+ * Its pools go too, unless an engine holds them: it gives them back by itself. Unknown ids are a success.
+ */
+export function forgetNetwork(state: State, id: string): Change[] {
+  const network = state.networks.get(id);
+  if (!network) return [];
+  const changes: Change[] = state.endpointsOf(id).map((e) => ({ table: 'endpoint', id: e.id, record: null }));
+  changes.push({ table: 'network', id, record: null });
+  if (network.owner === 'weave') for (const { pool } of network.subnets) if (pool) changes.push(...releasePool(state, pool));
+  return changes;
+}

@@ -1,0 +1,166 @@
+import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
+import { WeaveError } from './errors.ts';
+import type { Change, Endpoint, Lease, Network, Peer, Pool, Subnet, Table } from './model.ts';
+
+const EMPTY: ReadonlySet<string> = new Set();
+
+/** A pool with what is taken of it, for the allocator. */
+export interface PoolIndex {
+  readonly cidr: Cidr;
+  /** Who holds an address: an endpoint's id, or '' where an engine does. */
+  readonly taken: Map<bigint, string>;
+  /** Nothing below it is free; see `ipam.ts`. */
+  lowest: bigint;
+}
+
+/**
+ * Everything this host knows, with the indexes that keep each verb's cost to what it touches. Verbs only read it;
+ * it moves on by {@link State.apply}, after what they decided has been stored.
+ */
+export class State {
+  readonly peers = new Map<string, Peer>();
+  readonly networks = new Map<string, Network>();
+  readonly pools = new Map<string, Pool>();
+  readonly leases = new Map<string, Lease>();
+  readonly endpoints = new Map<string, Endpoint>();
+  /** This host. */
+  readonly self: string;
+
+  readonly #poolIndex = new Map<string, PoolIndex>();
+  readonly #byName = new Map<string, string>();
+  readonly #byNetwork = new Map<string, Set<string>>();
+  readonly #bySandbox = new Map<string, Set<string>>();
+  readonly #byAddress = new Map<string, string>();
+  readonly #byMac = new Map<string, string>();
+
+  constructor(self: string) {
+    this.self = self;
+  }
+
+  /** Networks by id, unambiguous start of an id (12 digits or more), or name. */
+  network(idOrName: string): Network {
+    const direct = this.networks.get(this.#byName.get(idOrName) ?? idOrName);
+    if (direct) return direct;
+    const byPrefix = idOrName.length < 12 ? [] : [...this.networks.values()].filter((n) => n.id.startsWith(idOrName));
+    if (byPrefix.length === 1) return byPrefix[0]!;
+    throw new WeaveError('WEAVE_NETWORK_NOT_FOUND', `there is no network ${idOrName}`);
+  }
+
+  hasNetworkNamed(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  endpoint(id: string): Endpoint {
+    const endpoint = this.endpoints.get(id);
+    if (!endpoint) throw new WeaveError('WEAVE_ENDPOINT_NOT_FOUND', `there is no endpoint ${id}`);
+    return endpoint;
+  }
+
+  endpointsOf(network: string): Endpoint[] {
+    return [...(this.#byNetwork.get(network) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
+  }
+
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
+  endpointsIn(key: string): Endpoint[] {
+    return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
+  }
+
+  /** The endpoint that has this address on this network. */
+  addressOwner(network: string, text: string): string | undefined {
+    return this.#byAddress.get(`${network} ${text}`);
+  }
+
+  /** The endpoint that has this MAC on this network. */
+  macOwner(network: string, mac: string): string | undefined {
+    return this.#byMac.get(`${network} ${mac}`);
+  }
+
+  poolIndex(id: string): PoolIndex {
+    const index = this.#poolIndex.get(id);
+    if (!index) throw new WeaveError('WEAVE_POOL_NOT_FOUND', `there is no address pool ${id}`);
+    return index;
+  }
+
+  networkOfPool(id: string): Network | undefined {
+    for (const network of this.networks.values()) if (network.subnets.some((s) => s.pool === id)) return network;
+    return undefined;
+  }
+
+  /** The subnet of `network` that `addr` is in. */
+  subnetOf(network: Network, addr: Address): Subnet | undefined {
+    return network.subnets.find((s) => contains(cidr(s.cidr), addr));
+  }
+
+  apply(changes: Iterable<Change>): void {
+    for (const change of changes) {
+      const table = this.#table(change.table);
+      this.#index(change, table.get(change.id), false);
+      if (change.record === null) table.delete(change.id);
+      else table.set(change.id, change.record);
+      this.#index(change, change.record ?? undefined, true);
+    }
+  }
+
+  #table(table: Table): Map<string, unknown> {
+    return { peer: this.peers, network: this.networks, pool: this.pools, lease: this.leases, endpoint: this.endpoints }[table];
+  }
+
+  #index({ table, id }: Change, record: unknown, enter: boolean): void {
+    if (!record) return;
+    if (table === 'network') this.#indexNetwork(record as Network, enter);
+    if (table === 'pool') this.#indexPool(id, record as Pool, enter);
+    if (table === 'lease') this.#take(record as Lease, '', enter);
+    if (table === 'endpoint') this.#indexEndpoint(record as Endpoint, enter);
+  }
+
+  #indexNetwork({ id, name }: Network, enter: boolean): void {
+    if (enter) this.#byName.set(name, id);
+    else if (this.#byName.get(name) === id) this.#byName.delete(name);
+  }
+
+  #indexPool(id: string, pool: Pool, enter: boolean): void {
+    if (enter) {
+      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n });
+    } else this.#poolIndex.delete(id);
+  }
+
+  #indexEndpoint(endpoint: Endpoint, enter: boolean): void {
+    const { id, network, sandbox, container } = endpoint;
+    mark(this.#byNetwork, network, id, enter);
+    if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
+    if (container) mark(this.#bySandbox, container.id, id, enter);
+    own(this.#byMac, `${network} ${endpoint.mac}`, id, enter);
+    for (const text of endpoint.addresses) {
+      const plain = formatAddress(cidr(text));
+      own(this.#byAddress, `${network} ${plain}`, id, enter);
+      // What an engine's endpoint holds of a pool is held by the engine's lease.
+      if (endpoint.owner === 'docker') continue;
+      const pool = this.subnetOf(this.networks.get(network)!, cidr(text))?.pool;
+      if (pool) this.#take({ pool, address: plain }, id, enter);
+    }
+  }
+
+  #take(lease: Lease, owner: string, enter: boolean): void {
+    const index = this.#poolIndex.get(lease.pool);
+    if (!index) return;
+    const { value } = address(lease.address);
+    if (enter) index.taken.set(value, owner);
+    else {
+      index.taken.delete(value);
+      if (value < index.lowest) index.lowest = value;
+    }
+  }
+}
+
+function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
+  if (enter) index.set(key, id);
+  else if (index.get(key) === id) index.delete(key);
+}
+
+function mark(index: Map<string, Set<string>>, key: string, id: string, enter: boolean): void {
+  const ids = index.get(key);
+  if (enter) {
+    if (ids) ids.add(id);
+    else index.set(key, new Set([id]));
+  } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
+}
