@@ -1,1 +1,6 @@
-export {};
+export type { Dockerd } from './dockerd.ts';
+export type { Host, HostOptions } from './host.ts';
+export { createLab, type Lab, type LabOptions } from './lab.ts';
+export { cleanStaleLabs } from './leftovers.ts';
+export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
+export type { Underlay, UnderlayOptions } from './underlay.ts';
