@@ -42,6 +42,7 @@ export class Dockerd {
   /** Returns when the engine has ended; a clean stop also ends its containers, SIGKILL leaves them running. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (!this.#running()) return;
+    this.#process!.ref();
     const ended = once(this.#process!, 'exit', { signal: AbortSignal.timeout(stopLimitMs) });
     this.#process!.kill(signal);
     await ended.catch((cause) => {

@@ -111,7 +111,10 @@ async function boot(name: string, dir: string, iptables: string): Promise<number
       pid = Number(line.slice(4));
       writeFileSync(join(dir, 'pid'), `${pid} ${startTime(pid)}`);
     }
-    if (line === 'ready' && pid) return pid;
+    if (line === 'ready' && pid) {
+      child.stdout!.destroy();
+      return pid;
+    }
   }
   throw new Error(`host ${name} did not boot:\n${readFileSync(logPath, 'utf8')}`);
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { dockerClient, Host, type HostOptions } from './host.ts';
@@ -65,9 +65,7 @@ export class Lab {
     this.hosts[index] = host;
     if (options.docker ?? this.#docker) {
       await host.dockerd.start({ args: options.dockerArgs ?? [] });
-      await host.exec([dockerClient, 'import', '--change', 'CMD ["sh"]', '-', 'busybox:latest'], {
-        stdin: this.#busybox(),
-      });
+      await host.exec([dockerClient, 'load', '--quiet'], { stdin: this.#busybox() });
     }
     return host;
   }

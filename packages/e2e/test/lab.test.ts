@@ -23,11 +23,11 @@ test('two hosts with an engine each', async (t) => {
     t.equal((await b.exec('cat /etc/resolv.conf; ls /var/lib/weave')).stdout, '');
   });
 
-  await t.test('reach each other over IPv4 and IPv6', async () => {
-    await a.exec(['ping', '-c1', '-W2', b.ip]);
-    await b.exec(['ping', '-c1', '-W2', a.ip]);
-    await a.exec(['ping', '-c1', '-W2', b.ip6]);
-    await b.exec(['ping', '-c1', '-W2', a.ip6]);
+  await t.test('reach each other over IPv4 and IPv6', async (t) => {
+    await t.resolves(a.exec(['ping', '-c1', '-W2', b.ip]));
+    await t.resolves(b.exec(['ping', '-c1', '-W2', a.ip]));
+    await t.resolves(a.exec(['ping', '-c1', '-W2', b.ip6]));
+    await t.resolves(b.exec(['ping', '-c1', '-W2', a.ip6]));
   });
 
   await t.test('run containers on their bridge network', async (t) => {
@@ -135,7 +135,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await once(child.stdout, 'data');
+    await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
     child.kill(signal);
     await once(child, 'close');
     if (signal === 'SIGKILL') await (await createLab()).dispose();
