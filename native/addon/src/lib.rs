@@ -1,0 +1,102 @@
+//! The N-API face of weave-kernel: converts and calls. No logic, no thread, no netlink here.
+
+mod observed;
+mod op;
+
+use napi::{Env, JsError, bindgen_prelude::Object};
+use napi_derive::napi;
+use weave_kernel::{Error, Settings};
+
+use crate::{
+    observed::{Observed, Query},
+    op::{Applied, Op},
+};
+
+/// Its status is the errno's name, which becomes the JavaScript error's `code`.
+type CodedError = napi::Error<String>;
+
+fn coded(error: Error) -> CodedError {
+    CodedError::new(error.code, error.message)
+}
+
+/// The kernel's network state, by way of one worker thread. An idle one does not keep the process alive.
+#[napi]
+pub struct Kernel {
+    kernel: weave_kernel::Kernel,
+}
+
+#[napi]
+impl Kernel {
+    /// Opens the switch namespace pinned at `switchPath`, making and pinning it when absent. Throws with
+    /// the errno's name as `code`.
+    #[napi(factory)]
+    pub fn open(switch_path: String) -> Result<Self, CodedError> {
+        let kernel = weave_kernel::Kernel::open(&Settings::new(switch_path)).map_err(coded)?;
+        Ok(Self { kernel })
+    }
+
+    /// Applies each batch in order up to its first failure; one batch's failure does not stop the others.
+    /// Never rejects: failures are in the answer.
+    #[napi(ts_return_type = "Promise<Applied[]>")]
+    pub fn apply<'env>(&self, env: &'env Env, batches: Vec<Vec<Op>>) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        let batches = batches
+            .into_iter()
+            .map(|ops| ops.into_iter().map(Into::into).collect())
+            .collect();
+        self.kernel.apply(batches, move |applied| {
+            deferred.resolve(move |_| {
+                Ok(applied
+                    .into_iter()
+                    .map(Into::into)
+                    .collect::<Vec<Applied>>())
+            });
+        });
+        Ok(promise)
+    }
+
+    /// Reads namespaces, after all that was applied before. Never rejects: a namespace that cannot be
+    /// read says so in the answer.
+    #[napi(ts_return_type = "Promise<Observed[]>")]
+    pub fn observe<'env>(&self, env: &'env Env, queries: Vec<Query>) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        let queries = queries.into_iter().map(Into::into).collect();
+        self.kernel.observe(queries, move |observed| {
+            deferred.resolve(move |_| {
+                Ok(observed
+                    .into_iter()
+                    .map(Into::into)
+                    .collect::<Vec<Observed>>())
+            });
+        });
+        Ok(promise)
+    }
+
+    /// Deletes everything in the switch and unpins it. The handle is closed by it.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn destroy<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (deferred, promise) = env.create_deferred()?;
+        self.kernel.destroy(move |outcome| {
+            deferred.resolve(move |env| outcome.map_err(|error| rejection(error, env)));
+        });
+        Ok(promise)
+    }
+
+    /// Stops the worker after what was asked of it before. The switch stays.
+    #[napi]
+    pub fn close(&self) {
+        self.kernel.close();
+    }
+}
+
+/// A napi error only carries a status of its own set; a JavaScript error made here carries any code.
+fn rejection(error: Error, env: Env) -> napi::Error {
+    JsError::from(coded(error)).into_unknown(env).into()
+}
+
+/// `dev:inode` of a namespace's file, the identity of the namespace; `'host'` is taken too. Throws with
+/// the errno's name as `code`.
+#[napi]
+pub fn netns_id(path: String) -> Result<String, CodedError> {
+    weave_kernel::identity(&path).map_err(coded)
+}

@@ -1,0 +1,137 @@
+//! What is read, as JavaScript sees it.
+
+use napi_derive::napi;
+
+/// What to read: everything in a namespace, or only the links named, with their addresses, routes,
+/// neighbours and forwarding entries. Links that are absent are simply not in the answer.
+#[napi(object, object_to_js = false)]
+pub struct Query {
+    pub netns: String,
+    pub links: Option<Vec<String>>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct ObservedLink {
+    pub name: String,
+    pub index: u32,
+    /// `veth`, `bridge`, `vxlan`, `loopback` and so on; empty when it has none.
+    pub kind: String,
+    pub mac: String,
+    pub mtu: u32,
+    pub up: bool,
+    pub group: u32,
+    pub alias: Option<String>,
+    pub master: Option<String>,
+    pub vni: Option<u32>,
+    pub port: Option<u32>,
+    /// Of a veth: the index of its peer, in the peer's namespace.
+    pub peer_index: Option<u32>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct ObservedAddress {
+    pub link: String,
+    pub address: String,
+}
+
+/// A unicast route of the main table.
+#[napi(object, object_from_js = false)]
+pub struct ObservedRoute {
+    /// Absent for a route with several next hops.
+    pub link: Option<String>,
+    pub destination: String,
+    pub gateway: Option<String>,
+    /// `RTPROT_*`: 2 is the kernel's own, 4 (static) is what `addRoute` makes.
+    pub protocol: u32,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct ObservedNeighbour {
+    pub link: String,
+    pub address: String,
+    pub mac: String,
+    pub permanent: bool,
+}
+
+/// A forwarding entry of a VXLAN device.
+#[napi(object, object_from_js = false)]
+pub struct ObservedFdb {
+    pub link: String,
+    pub mac: String,
+    pub destination: Option<String>,
+}
+
+/// The answer to one query. When the namespace could not be read, `errno` and `code` say why
+/// (`ENOENT`: it is gone) and the lists are empty.
+#[napi(object, object_from_js = false)]
+pub struct Observed {
+    pub netns: String,
+    pub errno: Option<i32>,
+    pub code: Option<String>,
+    pub links: Vec<ObservedLink>,
+    pub addresses: Vec<ObservedAddress>,
+    pub routes: Vec<ObservedRoute>,
+    pub neighbours: Vec<ObservedNeighbour>,
+    pub fdb: Vec<ObservedFdb>,
+}
+
+impl From<Query> for weave_kernel::Query {
+    fn from(Query { netns, links }: Query) -> Self {
+        Self { netns, links }
+    }
+}
+
+impl From<weave_kernel::ObservedLink> for ObservedLink {
+    fn from(link: weave_kernel::ObservedLink) -> Self {
+        Self {
+            name: link.name,
+            index: link.index,
+            kind: link.kind,
+            mac: link.mac,
+            mtu: link.mtu,
+            up: link.up,
+            group: link.group,
+            alias: link.alias,
+            master: link.master,
+            vni: link.vni,
+            port: link.port,
+            peer_index: link.peer_index,
+        }
+    }
+}
+
+impl From<weave_kernel::Observed> for Observed {
+    fn from(observed: weave_kernel::Observed) -> Self {
+        Self {
+            netns: observed.netns,
+            errno: observed.errno,
+            code: observed.code,
+            links: observed.links.into_iter().map(Into::into).collect(),
+            addresses: each(observed.addresses, |found| ObservedAddress {
+                link: found.link,
+                address: found.address,
+            }),
+            routes: each(observed.routes, |found| ObservedRoute {
+                link: found.link,
+                destination: found.destination,
+                gateway: found.gateway,
+                protocol: found.protocol.into(),
+            }),
+            neighbours: each(observed.neighbours, |found| ObservedNeighbour {
+                link: found.link,
+                address: found.address,
+                mac: found.mac,
+                permanent: found.permanent,
+            }),
+            fdb: each(observed.fdb, |found| ObservedFdb {
+                link: found.link,
+                mac: found.mac,
+                destination: found.destination,
+            }),
+        }
+    }
+}
+
+fn each<I, O>(items: Vec<I>, convert: fn(I) -> O) -> Vec<O> {
+    items.into_iter().map(convert).collect()
+}

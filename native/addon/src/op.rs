@@ -1,0 +1,363 @@
+//! What can be asked, and how it went, as JavaScript sees it.
+
+use napi_derive::napi;
+
+/// The far end of a veth pair.
+#[napi(object, object_to_js = false)]
+pub struct Peer {
+    pub netns: String,
+    pub name: String,
+    pub mtu: u32,
+    pub mac: Option<String>,
+    pub up: bool,
+}
+
+/// One change. `netns` is `'switch'`, `'host'` or the absolute path of an nsfs file such as
+/// `/proc/42/ns/net`. Creating what is there and deleting what is not are successes.
+#[napi(
+    discriminant = "op",
+    discriminant_case = "camelCase",
+    object_to_js = false
+)]
+pub enum Op {
+    /// Makes a bridge: up, no STP, no forward delay, no multicast snooping, its MAC fixed.
+    AddBridge {
+        netns: String,
+        name: String,
+        mac: String,
+        mtu: u32,
+    },
+    /// Makes a VXLAN device that learns nothing, up. Its UDP socket stays in the host's namespace. IPv6 underlays need `local`.
+    AddVxlan {
+        netns: String,
+        name: String,
+        vni: u32,
+        port: u32,
+        mtu: u32,
+        master: String,
+        local: Option<String>,
+    },
+    /// Makes a veth pair in one message, the far end directly in its namespace under its final name.
+    AddVeth {
+        netns: String,
+        name: String,
+        mtu: u32,
+        master: Option<String>,
+        mac: Option<String>,
+        up: bool,
+        peer: Peer,
+    },
+    /// Sets what is given; an empty master is none.
+    SetLink {
+        netns: String,
+        name: String,
+        up: Option<bool>,
+        mtu: Option<u32>,
+        mac: Option<String>,
+        master: Option<String>,
+    },
+    /// Answers when the link is gone. An absent link or namespace is a success.
+    DeleteLink { netns: String, name: String },
+    /// Answers at once: the link is out of use and its name is free; it is deleted soon after.
+    RetireLink { netns: String, name: String },
+    /// `10.1.2.3/24`, `fd00::1/64` (usable at once: no duplicate address detection).
+    AddAddress {
+        netns: String,
+        link: String,
+        address: String,
+    },
+    DeleteAddress {
+        netns: String,
+        link: String,
+        address: String,
+    },
+    /// Adds to the main table. A different route to the same destination is EEXIST, never replaced.
+    AddRoute {
+        netns: String,
+        link: String,
+        destination: String,
+        gateway: Option<String>,
+    },
+    DeleteRoute {
+        netns: String,
+        link: String,
+        destination: String,
+        gateway: Option<String>,
+    },
+    /// A permanent neighbour; replaces what is there.
+    AddNeighbour {
+        netns: String,
+        link: String,
+        address: String,
+        mac: String,
+    },
+    DeleteNeighbour {
+        netns: String,
+        link: String,
+        address: String,
+        mac: String,
+    },
+    /// Where a VXLAN device sends frames for a MAC: one remote; several for the all-zero MAC (flood) and group MACs.
+    AddFdb {
+        netns: String,
+        link: String,
+        mac: String,
+        destination: String,
+    },
+    DeleteFdb {
+        netns: String,
+        link: String,
+        mac: String,
+        destination: String,
+    },
+    /// `key` is a path below `net/`, `net/ipv6/conf/default/disable_ipv6`. With `ifPresent` a missing one is a success.
+    SetSysctl {
+        netns: String,
+        key: String,
+        value: String,
+        if_present: Option<bool>,
+    },
+    /// A gratuitous ARP or an unsolicited neighbour advertisement with the override flag.
+    Announce {
+        netns: String,
+        link: String,
+        address: String,
+    },
+}
+
+/// How far a batch came: every op before `done` has been applied.
+#[napi(object, object_from_js = false)]
+pub struct Applied {
+    pub done: u32,
+    pub failed: Option<Failure>,
+}
+
+/// The op that stopped a batch. Ops after it may have been applied where they went out in the same send
+/// (consecutive ops on one namespace that make or delete no link); they are idempotent.
+#[napi(object, object_from_js = false)]
+pub struct Failure {
+    pub index: u32,
+    pub op: String,
+    pub errno: i32,
+    /// The errno's name; `EPANIC` for a contained panic.
+    pub code: String,
+    pub netns: Option<String>,
+    pub link: Option<String>,
+    /// The kernel's own words where it has some.
+    pub message: String,
+}
+
+impl From<Peer> for weave_kernel::Peer {
+    fn from(peer: Peer) -> Self {
+        Self {
+            netns: peer.netns,
+            name: peer.name,
+            mtu: peer.mtu,
+            mac: peer.mac,
+            up: peer.up,
+        }
+    }
+}
+
+impl From<weave_kernel::Applied> for Applied {
+    fn from(applied: weave_kernel::Applied) -> Self {
+        Self {
+            done: count(applied.done),
+            failed: applied.failed.map(Into::into),
+        }
+    }
+}
+
+impl From<weave_kernel::Failure> for Failure {
+    fn from(failure: weave_kernel::Failure) -> Self {
+        Self {
+            index: count(failure.index),
+            op: failure.op.to_owned(),
+            errno: failure.errno,
+            code: failure.code,
+            netns: failure.netns,
+            link: failure.link,
+            message: failure.message,
+        }
+    }
+}
+
+/// JavaScript arrays have at most 2^32 - 1 elements.
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+// One arm for each op is the whole of it.
+#[allow(clippy::too_many_lines)]
+impl From<Op> for weave_kernel::Op {
+    fn from(op: Op) -> Self {
+        match op {
+            Op::AddBridge {
+                netns,
+                name,
+                mac,
+                mtu,
+            } => Self::AddBridge(weave_kernel::Bridge {
+                netns,
+                name,
+                mac,
+                mtu,
+            }),
+            Op::AddVxlan {
+                netns,
+                name,
+                vni,
+                port,
+                mtu,
+                master,
+                local,
+            } => Self::AddVxlan(weave_kernel::Vxlan {
+                netns,
+                name,
+                vni,
+                port,
+                mtu,
+                master,
+                local,
+            }),
+            Op::AddVeth {
+                netns,
+                name,
+                mtu,
+                master,
+                mac,
+                up,
+                peer,
+            } => Self::AddVeth(weave_kernel::Veth {
+                netns,
+                name,
+                mtu,
+                master,
+                mac,
+                up,
+                peer: peer.into(),
+            }),
+            Op::SetLink {
+                netns,
+                name,
+                up,
+                mtu,
+                mac,
+                master,
+            } => Self::SetLink {
+                netns,
+                name,
+                up,
+                mtu,
+                mac,
+                master,
+            },
+            Op::DeleteLink { netns, name } => Self::DeleteLink { netns, name },
+            Op::RetireLink { netns, name } => Self::RetireLink { netns, name },
+            Op::AddAddress {
+                netns,
+                link,
+                address,
+            } => Self::AddAddress {
+                netns,
+                link,
+                address,
+            },
+            Op::DeleteAddress {
+                netns,
+                link,
+                address,
+            } => Self::DeleteAddress {
+                netns,
+                link,
+                address,
+            },
+            Op::AddRoute {
+                netns,
+                link,
+                destination,
+                gateway,
+            } => Self::AddRoute {
+                netns,
+                link,
+                destination,
+                gateway,
+            },
+            Op::DeleteRoute {
+                netns,
+                link,
+                destination,
+                gateway,
+            } => Self::DeleteRoute {
+                netns,
+                link,
+                destination,
+                gateway,
+            },
+            Op::AddNeighbour {
+                netns,
+                link,
+                address,
+                mac,
+            } => Self::AddNeighbour {
+                netns,
+                link,
+                address,
+                mac,
+            },
+            Op::DeleteNeighbour {
+                netns,
+                link,
+                address,
+                mac,
+            } => Self::DeleteNeighbour {
+                netns,
+                link,
+                address,
+                mac,
+            },
+            Op::AddFdb {
+                netns,
+                link,
+                mac,
+                destination,
+            } => Self::AddFdb {
+                netns,
+                link,
+                mac,
+                destination,
+            },
+            Op::DeleteFdb {
+                netns,
+                link,
+                mac,
+                destination,
+            } => Self::DeleteFdb {
+                netns,
+                link,
+                mac,
+                destination,
+            },
+            Op::SetSysctl {
+                netns,
+                key,
+                value,
+                if_present,
+            } => Self::SetSysctl {
+                netns,
+                key,
+                value,
+                if_present: if_present.unwrap_or(false),
+            },
+            Op::Announce {
+                netns,
+                link,
+                address,
+            } => Self::Announce {
+                netns,
+                link,
+                address,
+            },
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One batch of ops, in order, up to the first that fails.
+//!
+//! Consecutive ops in one namespace gather in a [`Run`] that goes out in one send. What creates or deletes
+//! links, writes a sysctl or announces is never in it: it goes alone, after the run before it has succeeded.
+//! So an op that depends on a link never shares a send with the link's creation; only the contents of links
+//! (up, addresses, routes, neighbours, forwarding entries) do.
+
+use nix::errno::Errno;
+
+use crate::{
+    announce, bridge,
+    content::{self, Content},
+    error::{Error, Result},
+    message::link::{self, Traits},
+    op::{Applied, Failure, Op, Veth},
+    parse,
+    reaper::{REAP_GROUP, Reaper},
+    site::Sites,
+    sysctl, veth, vxlan,
+    worker::contain,
+};
+
+/// Messages in one send. Their ACKs must fit the default receive buffer (208 KiB) all at once.
+pub const SEND_MAX: usize = 96;
+
+/// An error and the index of the op that it belongs to.
+type Stopped = (usize, Error);
+
+/// A message that waits for its send.
+struct Waiting {
+    op: usize,
+    content: Content,
+    /// The link at fault if it is refused, where it is not the op's own.
+    link: Option<String>,
+}
+
+/// The run that is being gathered.
+#[derive(Default)]
+struct Run {
+    netns: String,
+    waiting: Vec<Waiting>,
+}
+
+/// Applies a batch; a panic in it becomes its failure.
+pub fn apply(sites: &mut Sites, reaper: &Reaper, ops: &[Op]) -> Applied {
+    let mut batch = Batch {
+        sites,
+        reaper,
+        run: Run::default(),
+        at: 0,
+    };
+    let outcome = contain(|| batch.apply(ops)).unwrap_or_else(|panic| {
+        batch.sites.spoil();
+        Err((batch.at, panic))
+    });
+    batch.sites.leave();
+    match outcome {
+        Ok(()) => Applied {
+            done: ops.len(),
+            failed: None,
+        },
+        Err((index, error)) => refused(ops, index, error),
+    }
+}
+
+/// The answer for a batch that stopped at an op.
+pub fn refused(ops: &[Op], index: usize, error: Error) -> Applied {
+    Applied {
+        done: index,
+        failed: ops.get(index).map(|op| Failure::new(index, op, error)),
+    }
+}
+
+struct Batch<'a> {
+    sites: &'a mut Sites,
+    reaper: &'a Reaper,
+    run: Run,
+    /// The op being worked on.
+    at: usize,
+}
+
+impl Batch<'_> {
+    fn apply(&mut self, ops: &[Op]) -> std::result::Result<(), Stopped> {
+        for (index, op) in ops.iter().enumerate() {
+            self.at = index;
+            if !content::is_content(op) || self.run.netns != op.netns() {
+                self.flush()?;
+            }
+            if let Err(error) = self.step(index, op) {
+                // What came before this op has still to be applied, and may fail first.
+                self.flush()?;
+                return Err((index, error));
+            }
+        }
+        self.flush()
+    }
+
+    fn step(&mut self, index: usize, op: &Op) -> Result<()> {
+        match op {
+            Op::AddBridge(bridge) => bridge::add(self.sites, bridge),
+            Op::AddVxlan(vxlan) => vxlan::add(self.sites, vxlan),
+            Op::AddVeth(veth) => self.add_veth(index, veth),
+            Op::DeleteLink { netns, name } => self.delete_link(netns, name),
+            Op::RetireLink { netns, name } => self.retire_link(netns, name),
+            Op::SetSysctl {
+                netns,
+                key,
+                value,
+                if_present,
+            } => {
+                let key = parse::sysctl_key("key", key)?;
+                self.sites
+                    .inside(netns, || sysctl::set(key, value, *if_present))
+            }
+            Op::Announce {
+                netns,
+                link,
+                address,
+            } => self.announce(netns, link, address),
+            _ => self.gather(index, op),
+        }
+    }
+
+    /// Adds an op to the run. Deleting from a link or a namespace that is gone is done already.
+    fn gather(&mut self, index: usize, op: &Op) -> Result<()> {
+        let site = self.sites.at(op.netns());
+        match site.and_then(|site| content::prepare(site, op)) {
+            Ok(content) => self.wait(index, op.netns(), content, None),
+            Err(error) if content::is_deletion(op) && is_absence(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, op: usize, netns: &str, content: Content, link: Option<String>) {
+        netns.clone_into(&mut self.run.netns);
+        self.run.waiting.push(Waiting { op, content, link });
+    }
+
+    /// Sends the run. The first refusal that cannot be lived with stops the batch.
+    fn flush(&mut self) -> std::result::Result<(), Stopped> {
+        let run = std::mem::take(&mut self.run);
+        for send in run.waiting.chunks(SEND_MAX) {
+            let first = send.first().map_or(0, |waiting| waiting.op);
+            let site = self.sites.at(&run.netns).map_err(|error| (first, error))?;
+            let answers = site
+                .socket
+                .transact(send.iter().map(|waiting| &waiting.content.request))
+                .map_err(|error| (first, error))?;
+            for (waiting, answer) in send.iter().zip(answers) {
+                waiting.content.settle(site, answer).map_err(|error| {
+                    let error = error.in_netns(&run.netns);
+                    (
+                        waiting.op,
+                        match &waiting.link {
+                            Some(link) => error.at_link(link),
+                            None => error,
+                        },
+                    )
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_veth(&mut self, index: usize, veth: &Veth) -> Result<()> {
+        veth::add(self.sites, veth)?;
+        if veth.peer.up {
+            let up = Traits {
+                up: Some(true),
+                ..Traits::default()
+            };
+            let content = Content::new(link::set(&veth.peer.name, &up));
+            let link = Some(veth.peer.name.clone());
+            self.wait(index, &veth.peer.netns, content, link);
+        }
+        Ok(())
+    }
+
+    fn delete_link(&mut self, netns: &str, name: &str) -> Result<()> {
+        let name = parse::link_name("name", name)?;
+        let Some(site) = self.sites.at_if_present(netns)? else {
+            return Ok(());
+        };
+        site.forget(name);
+        match site.socket.change(link::delete(name)) {
+            Err(error) if error.is(Errno::ENODEV) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn retire_link(&mut self, netns: &str, name: &str) -> Result<()> {
+        let name = parse::link_name("name", name)?;
+        let Some(site) = self.sites.at_if_present(netns)? else {
+            return Ok(());
+        };
+        site.forget(name);
+        let Some(found) = site.link(name)? else {
+            return Ok(());
+        };
+        let retired = Traits {
+            up: Some(false),
+            master: Some(0),
+            group: Some(REAP_GROUP),
+            ..Traits::default()
+        };
+        let answers = site.socket.transact([
+            &link::set_index(found.index, &retired),
+            &link::rename(found.index, &format!("wr{:x}", found.index)),
+        ])?;
+        // Only the first must succeed: a link that keeps its name is deleted all the same.
+        match answers.into_iter().next() {
+            Some(Err(error)) if !error.is(Errno::ENODEV) => return Err(error),
+            _ => {}
+        }
+        self.reaper.reap(&site.netns);
+        Ok(())
+    }
+
+    fn announce(&mut self, netns: &str, link: &str, address: &str) -> Result<()> {
+        let name = parse::link_name("link", link)?;
+        let address = parse::ip("address", address)?;
+        let found = self.sites.at(netns)?.link(name)?;
+        let found = found
+            .ok_or_else(|| Error::new(Errno::ENODEV, format!("there is no link \"{name}\"")))?;
+        let mac = announce::hardware_address(&found.mac)?;
+        self.sites
+            .inside(netns, || announce::send(found.index, mac, address))
+    }
+}
+
+fn is_absence(error: &Error) -> bool {
+    error.is(Errno::ENOENT) || error.is(Errno::ENODEV)
+}

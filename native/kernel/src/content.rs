@@ -1,0 +1,200 @@
+//! Ops that change what is on a link, or a link that exists: each is one message, known beforehand.
+
+use nix::errno::Errno;
+
+use crate::{
+    error::Result,
+    message::{
+        self, address,
+        link::{self, Traits},
+        neighbour,
+        route::{self, Route},
+    },
+    op::Op,
+    parse,
+    request::Request,
+    site::Site,
+};
+
+pub struct Content {
+    pub request: Request,
+    /// Answers that mean that it is so already.
+    content_with: &'static [Errno],
+    /// The route that must be there for EEXIST to mean that it is so already.
+    route: Option<Route>,
+}
+
+impl Content {
+    pub fn new(request: Request) -> Self {
+        Self {
+            request,
+            content_with: &[],
+            route: None,
+        }
+    }
+
+    fn content_with(mut self, errnos: &'static [Errno]) -> Self {
+        self.content_with = errnos;
+        self
+    }
+
+    /// What the kernel's answer comes to.
+    pub fn settle(&self, site: &mut Site, answer: Result<()>) -> Result<()> {
+        match answer {
+            Err(error) if self.content_with.iter().any(|errno| error.is(*errno)) => Ok(()),
+            Err(error) if error.is(Errno::EEXIST) => match &self.route {
+                Some(route) if has_route(site, route)? => Ok(()),
+                _ => Err(error),
+            },
+            answer => answer,
+        }
+    }
+}
+
+pub fn is_content(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::AddBridge(_)
+            | Op::AddVxlan(_)
+            | Op::AddVeth(_)
+            | Op::DeleteLink { .. }
+            | Op::RetireLink { .. }
+            | Op::SetSysctl { .. }
+            | Op::Announce { .. }
+    )
+}
+
+pub fn is_deletion(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::DeleteAddress { .. }
+            | Op::DeleteRoute { .. }
+            | Op::DeleteNeighbour { .. }
+            | Op::DeleteFdb { .. }
+    )
+}
+
+pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
+    match op {
+        Op::SetLink {
+            name,
+            up,
+            mtu,
+            mac,
+            master,
+            ..
+        } => {
+            let name = parse::link_name("name", name)?;
+            let mac = mac.as_deref().map(|mac| parse::mac("mac", mac));
+            let traits = Traits {
+                up: *up,
+                mtu: *mtu,
+                mac: mac.transpose()?,
+                master: site.master(master.as_deref())?,
+                group: None,
+            };
+            Ok(Content::new(link::set(name, &traits)))
+        }
+        Op::AddAddress { link, address, .. } => {
+            let cidr = parse::cidr("address", address)?;
+            Ok(Content::new(address::add(on(site, link)?, cidr)))
+        }
+        Op::DeleteAddress { link, address, .. } => {
+            let cidr = parse::cidr("address", address)?;
+            let request = address::delete(on(site, link)?, cidr);
+            Ok(Content::new(request).content_with(&[Errno::EADDRNOTAVAIL]))
+        }
+        Op::AddRoute {
+            link,
+            destination,
+            gateway,
+            ..
+        } => {
+            let route = route_on(site, link, destination, gateway.as_deref())?;
+            Ok(Content {
+                route: Some(route),
+                ..Content::new(route::add(&route))
+            })
+        }
+        Op::DeleteRoute {
+            link,
+            destination,
+            gateway,
+            ..
+        } => {
+            let route = route_on(site, link, destination, gateway.as_deref())?;
+            Ok(Content::new(route::delete(&route)).content_with(&[Errno::ESRCH]))
+        }
+        _ => prepare_neighbour(site, op),
+    }
+}
+
+fn prepare_neighbour(site: &mut Site, op: &Op) -> Result<Content> {
+    match op {
+        Op::AddNeighbour {
+            link, address, mac, ..
+        } => {
+            let (address, mac) = (parse::ip("address", address)?, parse::mac("mac", mac)?);
+            Ok(Content::new(neighbour::add(on(site, link)?, address, mac)))
+        }
+        Op::DeleteNeighbour { link, address, .. } => {
+            let address = parse::ip("address", address)?;
+            let request = neighbour::delete(on(site, link)?, address);
+            Ok(Content::new(request).content_with(&[Errno::ENOENT]))
+        }
+        Op::AddFdb {
+            link,
+            mac,
+            destination,
+            ..
+        } => {
+            let (mac, to) = (
+                parse::mac("mac", mac)?,
+                parse::ip("destination", destination)?,
+            );
+            Ok(Content::new(neighbour::add_fdb(on(site, link)?, mac, to)))
+        }
+        Op::DeleteFdb {
+            link,
+            mac,
+            destination,
+            ..
+        } => {
+            let (mac, to) = (
+                parse::mac("mac", mac)?,
+                parse::ip("destination", destination)?,
+            );
+            let request = neighbour::delete_fdb(on(site, link)?, mac, to);
+            Ok(Content::new(request).content_with(&[Errno::ENOENT]))
+        }
+        _ => Err(Errno::EOPNOTSUPP.into()),
+    }
+}
+
+fn on(site: &mut Site, link: &str) -> Result<u32> {
+    site.index(parse::link_name("link", link)?)
+}
+
+fn route_on(
+    site: &mut Site,
+    link: &str,
+    destination: &str,
+    gateway: Option<&str>,
+) -> Result<Route> {
+    let destination = parse::cidr("destination", destination)?;
+    let gateway = parse::gateway(destination, gateway)?;
+    Ok(Route {
+        index: on(site, link)?,
+        destination,
+        gateway,
+    })
+}
+
+fn has_route(site: &mut Site, wanted: &Route) -> Result<bool> {
+    let family = message::family(wanted.destination.address);
+    let routes = site.socket.dump(&route::dump(family, Some(wanted.index)))?;
+    Ok(routes
+        .iter()
+        .filter_map(|(_, payload)| route::parse(payload))
+        .any(|found| found.is(wanted)))
+}

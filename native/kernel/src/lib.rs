@@ -1,0 +1,36 @@
+//! Reads and changes kernel network state over rtnetlink, across network namespaces.
+//!
+//! Everything that touches the kernel happens on one worker thread of our own ([`Kernel`]); a second
+//! thread only reaps retired links. Ops and answers are plain data, so that a binding has nothing to decide.
+
+mod announce;
+mod apply;
+mod bridge;
+mod content;
+mod error;
+mod kernel;
+mod link;
+mod message;
+mod netns;
+mod observe;
+mod observed;
+mod op;
+mod parse;
+mod pin;
+mod reaper;
+mod request;
+mod site;
+mod socket;
+mod sysctl;
+mod veth;
+mod vxlan;
+mod worker;
+
+pub use error::{Error, Result};
+pub use kernel::{Kernel, Settings};
+pub use netns::identity;
+pub use observed::{
+    Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
+};
+pub use op::{Applied, Bridge, Failure, Op, Peer, Query, Veth, Vxlan};
+pub use reaper::REAP_GROUP;

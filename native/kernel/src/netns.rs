@@ -1,0 +1,126 @@
+//! Network namespaces: opening them by path, telling them apart, working inside one and coming back.
+
+use std::{
+    cell::Cell,
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
+    path::Path,
+    sync::Arc,
+};
+
+use nix::{
+    errno::Errno,
+    libc,
+    sched::{CloneFlags, setns},
+    sys::statfs::{NSFS_MAGIC, fstatfs},
+};
+
+use crate::error::{Error, Result};
+
+pub const HOST: &str = "host";
+pub const SWITCH: &str = "switch";
+/// The namespace of the process's main thread.
+pub const HOST_PATH: &str = "/proc/self/ns/net";
+
+/// A namespace, held open. It lives at least as long as this.
+pub type Netns = Arc<OwnedFd>;
+
+/// `dev:inode` of an nsfs file, which tells one namespace from another. `host` is taken too.
+///
+/// # Errors
+/// ENOENT and its like when the path cannot be opened, EINVAL when it is no namespace.
+pub fn identity(path: &str) -> Result<String> {
+    let path = if path == HOST { HOST_PATH } else { path };
+    let (dev, inode) = key(open(Path::new(path))?.as_fd())?;
+    Ok(format!("{dev}:{inode}"))
+}
+
+pub fn open(path: &Path) -> Result<Netns> {
+    if !path.is_absolute() {
+        return Err(Error::invalid(
+            "netns",
+            format!("\"{}\" is not an absolute path", path.display()),
+        ));
+    }
+    // O_NONBLOCK: opening a FIFO that someone passed by mistake must not hang the worker.
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| with_path(error, path))?;
+    if !is_nsfs(file.as_fd())? {
+        return Err(Error::invalid(
+            "netns",
+            format!("\"{}\" is not a namespace", path.display()),
+        ));
+    }
+    Ok(Arc::new(file.into()))
+}
+
+fn with_path(error: io::Error, path: &Path) -> Error {
+    let error = Error::from(error);
+    Error {
+        message: format!("{}: {}", path.display(), error.message),
+        ..error
+    }
+}
+
+pub fn is_nsfs(fd: BorrowedFd) -> Result<bool> {
+    Ok(fstatfs(fd)?.filesystem_type() == NSFS_MAGIC)
+}
+
+/// Device and inode.
+pub fn key(fd: BorrowedFd) -> Result<(u64, u64)> {
+    let metadata = File::from(fd.try_clone_to_owned()?).metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+pub fn enter(netns: &Netns) -> Result<()> {
+    setns(netns, CloneFlags::CLONE_NEWNET).map_err(|errno| match errno {
+        Errno::EINVAL => Error::invalid("netns", "not a network namespace"),
+        errno => errno.into(),
+    })
+}
+
+/// Where a thread belongs. It may work elsewhere for the length of a closure.
+pub struct Home {
+    netns: Netns,
+    lost: Cell<bool>,
+}
+
+impl Home {
+    /// Moves the calling thread, which must be one of ours, to its home.
+    pub fn settle(netns: Netns) -> Result<Self> {
+        enter(&netns)?;
+        Ok(Self {
+            netns,
+            lost: Cell::new(false),
+        })
+    }
+
+    /// The thread could not come back and must not be used any more.
+    pub fn is_lost(&self) -> bool {
+        self.lost.get()
+    }
+
+    /// Runs `work` inside `netns` and comes back, also when it fails or panics.
+    pub fn visit<T>(&self, netns: &Netns, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _return = Return(self);
+        enter(netns)?;
+        work()
+    }
+}
+
+struct Return<'a>(&'a Home);
+
+impl Drop for Return<'_> {
+    fn drop(&mut self) {
+        if enter(&self.0.netns).is_err() {
+            self.0.lost.set(true);
+        }
+    }
+}

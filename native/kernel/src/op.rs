@@ -1,0 +1,251 @@
+//! The vocabulary: what can be asked of the kernel and what comes back. Plain data; nothing is checked here.
+
+use crate::error::Error;
+
+/// `ip link add NAME address MAC mtu MTU up type bridge stp_state 0 forward_delay 0 mcast_snooping 0`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bridge {
+    pub netns: String,
+    pub name: String,
+    pub mac: String,
+    pub mtu: u32,
+}
+
+/// `ip link add NAME netns NETNS mtu MTU master MASTER up type vxlan id VNI dstport PORT local LOCAL nolearning`,
+/// made from the host's namespace, where its UDP socket stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vxlan {
+    pub netns: String,
+    pub name: String,
+    pub vni: u32,
+    pub port: u32,
+    pub mtu: u32,
+    pub master: String,
+    pub local: Option<String>,
+}
+
+/// `ip link add NAME mtu MTU master MASTER up type veth peer name PEER netns PEERNS`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Veth {
+    pub netns: String,
+    pub name: String,
+    pub mtu: u32,
+    pub master: Option<String>,
+    pub mac: Option<String>,
+    pub up: bool,
+    pub peer: Peer,
+}
+
+/// The far end of a veth pair, created directly in its own namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    pub netns: String,
+    pub name: String,
+    pub mtu: u32,
+    pub mac: Option<String>,
+    pub up: bool,
+}
+
+/// Each op is idempotent: creating what is there and deleting what is not are successes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    AddBridge(Bridge),
+    AddVxlan(Vxlan),
+    AddVeth(Veth),
+    /// `ip link set NAME …`; an empty master is `nomaster`.
+    SetLink {
+        netns: String,
+        name: String,
+        up: Option<bool>,
+        mtu: Option<u32>,
+        mac: Option<String>,
+        master: Option<String>,
+    },
+    /// `ip link del NAME`; answers when the link is gone.
+    DeleteLink {
+        netns: String,
+        name: String,
+    },
+    /// `ip link set NAME nomaster down group REAP name …`; the reaper deletes the group soon after.
+    RetireLink {
+        netns: String,
+        name: String,
+    },
+    /// `ip addr replace ADDRESS dev LINK nodad`
+    AddAddress {
+        netns: String,
+        link: String,
+        address: String,
+    },
+    /// `ip addr del ADDRESS dev LINK`
+    DeleteAddress {
+        netns: String,
+        link: String,
+        address: String,
+    },
+    /// `ip route add DESTINATION via GATEWAY dev LINK`
+    AddRoute {
+        netns: String,
+        link: String,
+        destination: String,
+        gateway: Option<String>,
+    },
+    /// `ip route del DESTINATION via GATEWAY dev LINK`
+    DeleteRoute {
+        netns: String,
+        link: String,
+        destination: String,
+        gateway: Option<String>,
+    },
+    /// `ip neigh replace ADDRESS lladdr MAC dev LINK nud permanent`
+    AddNeighbour {
+        netns: String,
+        link: String,
+        address: String,
+        mac: String,
+    },
+    /// `ip neigh del ADDRESS dev LINK`
+    DeleteNeighbour {
+        netns: String,
+        link: String,
+        address: String,
+        mac: String,
+    },
+    /// `bridge fdb replace MAC dev LINK dst DESTINATION self permanent`; `append` for the flood entry.
+    AddFdb {
+        netns: String,
+        link: String,
+        mac: String,
+        destination: String,
+    },
+    /// `bridge fdb del MAC dev LINK dst DESTINATION self`
+    DeleteFdb {
+        netns: String,
+        link: String,
+        mac: String,
+        destination: String,
+    },
+    /// `sysctl -w KEY=VALUE`
+    SetSysctl {
+        netns: String,
+        key: String,
+        value: String,
+        if_present: bool,
+    },
+    /// `arping -U ADDRESS -I LINK`, or the unsolicited neighbour advertisement of IPv6.
+    Announce {
+        netns: String,
+        link: String,
+        address: String,
+    },
+}
+
+impl Op {
+    #[must_use]
+    pub fn tag(&self) -> &'static str {
+        match self {
+            Self::AddBridge(_) => "addBridge",
+            Self::AddVxlan(_) => "addVxlan",
+            Self::AddVeth(_) => "addVeth",
+            Self::SetLink { .. } => "setLink",
+            Self::DeleteLink { .. } => "deleteLink",
+            Self::RetireLink { .. } => "retireLink",
+            Self::AddAddress { .. } => "addAddress",
+            Self::DeleteAddress { .. } => "deleteAddress",
+            Self::AddRoute { .. } => "addRoute",
+            Self::DeleteRoute { .. } => "deleteRoute",
+            Self::AddNeighbour { .. } => "addNeighbour",
+            Self::DeleteNeighbour { .. } => "deleteNeighbour",
+            Self::AddFdb { .. } => "addFdb",
+            Self::DeleteFdb { .. } => "deleteFdb",
+            Self::SetSysctl { .. } => "setSysctl",
+            Self::Announce { .. } => "announce",
+        }
+    }
+
+    #[must_use]
+    pub fn netns(&self) -> &str {
+        match self {
+            Self::AddBridge(Bridge { netns, .. })
+            | Self::AddVxlan(Vxlan { netns, .. })
+            | Self::AddVeth(Veth { netns, .. })
+            | Self::SetLink { netns, .. }
+            | Self::DeleteLink { netns, .. }
+            | Self::RetireLink { netns, .. }
+            | Self::AddAddress { netns, .. }
+            | Self::DeleteAddress { netns, .. }
+            | Self::AddRoute { netns, .. }
+            | Self::DeleteRoute { netns, .. }
+            | Self::AddNeighbour { netns, .. }
+            | Self::DeleteNeighbour { netns, .. }
+            | Self::AddFdb { netns, .. }
+            | Self::DeleteFdb { netns, .. }
+            | Self::SetSysctl { netns, .. }
+            | Self::Announce { netns, .. } => netns,
+        }
+    }
+
+    /// The link the op is about; a sysctl is about none.
+    #[must_use]
+    pub fn link(&self) -> Option<&str> {
+        match self {
+            Self::AddBridge(Bridge { name, .. })
+            | Self::AddVxlan(Vxlan { name, .. })
+            | Self::AddVeth(Veth { name, .. })
+            | Self::SetLink { name, .. }
+            | Self::DeleteLink { name, .. }
+            | Self::RetireLink { name, .. } => Some(name),
+            Self::AddAddress { link, .. }
+            | Self::DeleteAddress { link, .. }
+            | Self::AddRoute { link, .. }
+            | Self::DeleteRoute { link, .. }
+            | Self::AddNeighbour { link, .. }
+            | Self::DeleteNeighbour { link, .. }
+            | Self::AddFdb { link, .. }
+            | Self::DeleteFdb { link, .. }
+            | Self::Announce { link, .. } => Some(link),
+            Self::SetSysctl { .. } => None,
+        }
+    }
+}
+
+/// What to read: a whole namespace, or only the links named, with what hangs on them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    pub netns: String,
+    pub links: Option<Vec<String>>,
+}
+
+/// How far one batch came. Every op before `done` has been applied; see [`Failure`] for those after it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    pub done: usize,
+    pub failed: Option<Failure>,
+}
+
+/// The op that stopped a batch. Ops after it in the same send may have been applied: the kernel treats the
+/// messages of one send independently. They are idempotent, so that applying the batch again is safe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub index: usize,
+    pub op: &'static str,
+    pub errno: i32,
+    pub code: String,
+    pub netns: Option<String>,
+    pub link: Option<String>,
+    pub message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(index: usize, op: &Op, error: Error) -> Self {
+        Self {
+            index,
+            op: op.tag(),
+            errno: error.errno,
+            code: error.code,
+            netns: error.netns.or_else(|| Some(op.netns().to_owned())),
+            link: error.link.or_else(|| op.link().map(ToOwned::to_owned)),
+            message: error.message,
+        }
+    }
+}

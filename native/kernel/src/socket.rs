@@ -1,0 +1,236 @@
+//! A synchronous rtnetlink socket: sends, matches answers to requests by sequence number, dumps.
+
+use std::{io, os::fd::AsFd};
+
+use netlink_packet_core::{
+    ErrorBuffer, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer,
+    NlaBuffer, NlasIterator,
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::{
+    errno::Errno,
+    libc,
+    sys::socket::{getsockopt, setsockopt, sockopt},
+};
+
+use crate::{
+    error::{Error, Result},
+    request::Request,
+};
+
+/// Larger than any datagram the kernel builds for a dump (32 KiB).
+const RECEIVE_BUFFER: usize = 64 * 1024;
+/// A dump that keeps changing under us is given up after this many tries.
+const DUMP_TRIES: usize = 5;
+/// Size of `struct nlmsghdr`, which is all of the request that a capped ACK repeats.
+const HEADER_LEN: usize = 16;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// The answers to the requests of one send, in their order.
+pub type Answers = Vec<Result<()>>;
+/// Message type and payload.
+pub type Message = (u16, Vec<u8>);
+
+pub struct RouteSocket {
+    socket: Socket,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl RouteSocket {
+    /// Opens a socket in the calling thread's network namespace, to which it then belongs for good.
+    pub fn open() -> Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind(&SocketAddr::new(0, 0))?;
+        socket.set_cap_ack(true)?;
+        socket.set_ext_ack(true)?;
+        socket.set_netlink_get_strict_chk(true)?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            buffer: Vec::with_capacity(RECEIVE_BUFFER),
+        })
+    }
+
+    /// Sends all requests at once and collects one ACK for each. The outer error is the transport's.
+    pub fn transact<'a>(
+        &mut self,
+        requests: impl IntoIterator<Item = &'a Request>,
+    ) -> Result<Answers> {
+        let first = self.sequence.wrapping_add(1);
+        let mut send = Vec::with_capacity(1024);
+        let mut missing = 0;
+        for request in requests {
+            request.emit(self.next_sequence(), &mut send);
+            missing += 1;
+        }
+        self.send(&send)?;
+        let mut answers: Vec<Option<Result<()>>> = vec![None; missing];
+        while missing > 0 {
+            self.receive(|message| {
+                let slot = message.sequence_number().wrapping_sub(first) as usize;
+                if let Some(answer @ None) = answers.get_mut(slot)
+                    && message.message_type() == NLMSG_ERROR
+                {
+                    *answer = Some(acknowledgement(message));
+                    missing -= 1;
+                }
+            })?;
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// One request, one ACK.
+    pub fn change(&mut self, request: Request) -> Result<()> {
+        self.transact([&request])?.into_iter().collect()
+    }
+
+    /// Reads one object.
+    pub fn get(&mut self, request: &Request) -> Result<Vec<u8>> {
+        let sequence = self.start(request)?;
+        let mut answer = None;
+        while answer.is_none() {
+            self.receive(|message| {
+                if message.sequence_number() == sequence {
+                    answer = Some(match message.message_type() {
+                        NLMSG_ERROR => acknowledgement(message).map(|()| Vec::new()),
+                        _ => Ok(message.payload().to_vec()),
+                    });
+                }
+            })?;
+        }
+        answer.unwrap_or_else(|| Err(Errno::EBADMSG.into()))
+    }
+
+    /// Reads all objects that the request's filter lets through, as one consistent whole.
+    pub fn dump(&mut self, request: &Request) -> Result<Vec<Message>> {
+        for _ in 0..DUMP_TRIES {
+            match self.dump_once(request) {
+                Err(error) if error.is(Errno::EINTR) => {}
+                Err(error) if error.is(Errno::ENOBUFS) => self.grow()?,
+                outcome => return outcome,
+            }
+        }
+        Err(Error::new(
+            Errno::EINTR,
+            format!("the table kept changing while it was read, {DUMP_TRIES} times"),
+        ))
+    }
+
+    /// EINTR when the dump is inconsistent (`NLM_F_DUMP_INTR`), ENOBUFS when parts of it were lost.
+    fn dump_once(&mut self, request: &Request) -> Result<Vec<Message>> {
+        let sequence = self.start(request)?;
+        let mut messages = Vec::new();
+        let mut spoiled = None;
+        let mut ended = None;
+        while ended.is_none() {
+            let received = self.receive(|message| {
+                if message.sequence_number() != sequence {
+                    return;
+                }
+                if message.flags() & NLM_F_DUMP_INTR != 0 {
+                    spoiled = Some(Errno::EINTR);
+                }
+                match message.message_type() {
+                    NLMSG_DONE | NLMSG_ERROR => ended = Some(acknowledgement(message)),
+                    kind => messages.push((kind, message.payload().to_vec())),
+                }
+            });
+            match received {
+                // The rest must still be read: a second dump on this socket would be EBUSY until then.
+                Err(error) if error.is(Errno::ENOBUFS) => spoiled = Some(Errno::ENOBUFS),
+                Err(error) if spoiled.is_some() && error.is(Errno::EAGAIN) => break,
+                other => other?,
+            }
+        }
+        match spoiled {
+            Some(errno) => Err(errno.into()),
+            None => ended.unwrap_or(Ok(())).map(|()| messages),
+        }
+    }
+
+    fn start(&mut self, request: &Request) -> Result<u32> {
+        let sequence = self.next_sequence();
+        let mut send = Vec::with_capacity(256);
+        request.emit(sequence, &mut send);
+        self.send(&send)?;
+        Ok(sequence)
+    }
+
+    fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<()> {
+        loop {
+            match self.socket.send(bytes, 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return Ok(outcome.map(drop)?),
+            }
+        }
+    }
+
+    /// Reads one datagram. Never waits: rtnetlink has answered by the time sendmsg returns, so that
+    /// EAGAIN means that an answer was lost.
+    fn receive(&mut self, mut each: impl FnMut(&NetlinkBuffer<&[u8]>)) -> Result<()> {
+        self.buffer.clear();
+        let length = self
+            .socket
+            .recv(&mut self.buffer, libc::MSG_DONTWAIT | libc::MSG_TRUNC)?;
+        if length > self.buffer.len() {
+            return Err(Errno::EMSGSIZE.into());
+        }
+        let mut rest = self.buffer.as_slice();
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            let length = message.length() as usize;
+            each(&message);
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn grow(&self) -> Result<()> {
+        let size = getsockopt(&self.socket.as_fd(), sockopt::RcvBuf)?;
+        Ok(setsockopt(
+            &self.socket.as_fd(),
+            sockopt::RcvBufForce,
+            &(size * 4),
+        )?)
+    }
+}
+
+/// The outcome in an NLMSG_ERROR or NLMSG_DONE, in the kernel's own words where it has some.
+fn acknowledgement(message: &NetlinkBuffer<&[u8]>) -> Result<()> {
+    let payload = message.payload();
+    let Some(code) = ErrorBuffer::new_checked(payload)
+        .ok()
+        .and_then(|buffer| buffer.code())
+    else {
+        return Ok(());
+    };
+    let errno = Errno::from_raw(code.get().saturating_abs());
+    let words_start = match message.message_type() {
+        NLMSG_DONE => size_of::<i32>(),
+        _ => size_of::<i32>() + HEADER_LEN,
+    };
+    let words = (message.flags() & NLM_F_ACK_TLVS != 0)
+        .then(|| payload.get(words_start..))
+        .flatten()
+        .and_then(extended_ack);
+    Err(match words {
+        Some(words) => Error::new(errno, words),
+        None => errno.into(),
+    })
+}
+
+fn extended_ack(attributes: &[u8]) -> Option<String> {
+    NlasIterator::new(attributes)
+        .flatten()
+        .find(|attribute: &NlaBuffer<&[u8]>| attribute.kind() == NLMSGERR_ATTR_MSG)
+        .map(|attribute| {
+            String::from_utf8_lossy(attribute.value())
+                .trim_end_matches('\0')
+                .to_owned()
+        })
+}

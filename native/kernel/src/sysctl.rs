@@ -1,0 +1,23 @@
+//! /proc/sys/net of the namespace that the calling thread is in: it follows `current->nsproxy`.
+
+use std::{fs::OpenOptions, io::Write, path::Path};
+
+use nix::errno::Errno;
+
+use crate::error::{Error, Result};
+
+pub fn set(key: &str, value: &str, if_present: bool) -> Result<()> {
+    let path = Path::new("/proc/sys").join(key);
+    let written = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(value.as_bytes()));
+    match written.map_err(Error::from) {
+        Err(error) if if_present && error.is(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(Error {
+            message: format!("{key}: {}", error.message),
+            ..error
+        }),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! The one thread that talks to the kernel: two of them doing rtnetlink writes are slower than one.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::Builder,
+};
+
+use crate::{
+    error::{Error, Result},
+    netns::Netns,
+    reaper::Reaper,
+    site::Sites,
+};
+
+/// The namespaces that a worker starts from, and starts again from.
+#[derive(Clone)]
+pub struct Ground {
+    pub host: Netns,
+    pub switch: Netns,
+}
+
+impl Ground {
+    fn open(&self) -> Result<Sites> {
+        Sites::open(self.host.clone(), self.switch.clone())
+    }
+}
+
+/// What a job works with.
+pub struct Worker {
+    pub sites: Sites,
+    pub reaper: Reaper,
+    ground: Ground,
+}
+
+pub type Job = Box<dyn FnOnce(Result<&mut Worker>) + Send>;
+
+impl Worker {
+    fn new(ground: &Ground) -> Result<Self> {
+        let sites = ground.open()?;
+        let reaper = Reaper::start(ground.host.clone())?;
+        // Links that an earlier process retired and did not live to reap.
+        reaper.reap(&ground.switch);
+        reaper.reap(&ground.host);
+        Ok(Self {
+            sites,
+            reaper,
+            ground: ground.clone(),
+        })
+    }
+
+    /// After a panic: half-read answers may be left in the sockets.
+    pub fn renew_if_spoiled(&mut self) {
+        if self.sites.is_spoiled()
+            && let Ok(sites) = self.ground.open()
+        {
+            self.sites = sites;
+        }
+    }
+}
+
+/// Starts the thread. It ends when the sender is dropped, after the jobs sent before.
+pub fn start(ground: Ground) -> Result<Sender<Job>> {
+    let (jobs, inbox) = channel();
+    let (ready, started) = channel();
+    spawn(inbox, ground, Some(ready))?;
+    started
+        .recv()
+        .unwrap_or_else(|_| Err(Error::panicked("while the worker started")))?;
+    Ok(jobs)
+}
+
+type Ready = Option<Sender<Result<()>>>;
+
+fn spawn(inbox: Receiver<Job>, ground: Ground, ready: Ready) -> Result<()> {
+    let run = move || {
+        if !serve(&inbox, &ground, ready) {
+            // This thread is stranded in some namespace. Its successor goes home first of all; if no
+            // thread can be had, dropping the inbox tells everyone who asks.
+            let _ = spawn(inbox, ground, None);
+        }
+    };
+    Builder::new().name("weave-netlink".to_owned()).spawn(run)?;
+    Ok(())
+}
+
+/// Does jobs until there are no more; false when the thread has become unfit.
+fn serve(inbox: &Receiver<Job>, ground: &Ground, ready: Ready) -> bool {
+    let mut worker = Worker::new(ground);
+    if let Some(ready) = ready {
+        let _ = ready.send(worker.as_ref().map(drop).map_err(Clone::clone));
+        if worker.is_err() {
+            return true;
+        }
+    }
+    while let Ok(job) = inbox.recv() {
+        let outcome = contain(|| job(worker.as_mut().map_err(|error| error.clone())));
+        let Ok(worker) = &mut worker else {
+            return false;
+        };
+        if outcome.is_err() {
+            worker.sites.spoil();
+        }
+        if worker.sites.is_lost() {
+            return false;
+        }
+        worker.renew_if_spoiled();
+    }
+    true
+}
+
+/// Runs `work`; a panic in it becomes an error.
+pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Error::panicked(words(payload.as_ref())))
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let words = payload
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| payload.downcast_ref::<String>().cloned());
+    words.unwrap_or_else(|| "a panic without words".to_owned())
+}
