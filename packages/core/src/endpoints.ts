@@ -14,12 +14,11 @@ export interface EndpointSpec {
   addresses: readonly string[];
   /** Absent: derived from the first address. */
   mac?: string | undefined;
-  ports?: readonly PublishedPort[] | undefined;
 }
 
 /**
  * An engine's endpoint, attached nowhere yet. The same one made twice is a success. Throws WEAVE_NETWORK_NOT_FOUND,
- * WEAVE_ADDRESS_IN_USE, WEAVE_ENDPOINT_EXISTS, WEAVE_PORT_IN_USE.
+ * WEAVE_ADDRESS_IN_USE, WEAVE_ENDPOINT_EXISTS.
  */
 export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: Endpoint; changes: Change[] } {
   if (!ID.test(spec.id)) fail('WEAVE_INVALID_REQUEST', `${JSON.stringify(spec.id)} is not an endpoint id`);
@@ -33,12 +32,10 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
     addresses,
     mac: spec.mac ? checkMac(spec.mac) : freeMac(state, network.id, spec.id, cidr(addresses[0]!)),
     owner: 'docker',
-    ...(spec.ports?.length ? { ports: spec.ports } : {}),
   };
   const existing = state.endpoints.get(spec.id);
   if (existing) return sameOrFail(existing, endpoint);
   for (const text of addresses) mustBeUnused(state, network, cidr(text));
-  for (const port of spec.ports ?? []) mustBeUnpublished(state, port);
   return { endpoint, changes: [{ table: 'endpoint', id: endpoint.id, record: endpoint }] };
 }
 
@@ -72,14 +69,23 @@ export function mustBeUnused(state: State, network: Network, addr: Address): voi
   fail('WEAVE_ADDRESS_IN_USE', `${text} on network ${network.name} is in use by ${who}`);
 }
 
-function mustBeUnpublished(state: State, wanted: PublishedPort): void {
+/** Publishes exactly these host ports for an endpoint. Throws WEAVE_PORT_IN_USE, WEAVE_ENDPOINT_NOT_FOUND. */
+export function publishPorts(state: State, id: string, ports: readonly PublishedPort[]): Change[] {
+  const { ports: old = [], ...rest } = state.endpoint(id);
+  for (const port of ports) mustBeUnpublished(state, id, port);
+  if (JSON.stringify(old) === JSON.stringify(ports)) return [];
+  return [{ table: 'endpoint', id, record: ports.length > 0 ? { ...rest, ports } : rest }];
+}
+
+function mustBeUnpublished(state: State, id: string, wanted: PublishedPort): void {
   const clashes = (port: PublishedPort) =>
     port.hostPort === wanted.hostPort &&
     port.protocol === wanted.protocol &&
     (!port.hostAddress || !wanted.hostAddress || port.hostAddress === wanted.hostAddress);
-  for (const endpoint of state.endpoints.values())
-    if (wanted.hostPort > 0 && endpoint.ports?.some(clashes))
-      fail('WEAVE_PORT_IN_USE', `host port ${wanted.hostPort}/${wanted.protocol} is published by container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}`);
+  const holder = [...state.endpoints.values()].find((other) => other.id !== id && other.ports?.some(clashes));
+  if (!holder) return;
+  const who = holder.container?.name ?? holder.id.slice(0, 12);
+  fail('WEAVE_PORT_IN_USE', `host port ${wanted.hostPort}/${wanted.protocol} is published by container ${who}`);
 }
 
 /** Whether a sandbox has a route for multicast already: it can have one only, whatever the networks. */
@@ -98,7 +104,7 @@ export function joinEndpoint(state: State, id: string, key: string): { endpoint:
 export function leaveEndpoint(state: State, id: string): Change[] {
   const current = state.endpoints.get(id);
   if (!current?.sandbox) return [];
-  const { sandbox: _, ...rest } = current;
+  const { sandbox: _, ports: __, ...rest } = current;
   return [{ table: 'endpoint', id, record: rest }];
 }
 

@@ -8,6 +8,7 @@ export {
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
+  publishPorts,
 } from './endpoints.ts';
 export { asWeaveError, CATALOGUE, type Code, FACES, fail, isWeaveError, type Kind, WeaveError } from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward } from './firewall.ts';
@@ -28,4 +29,5 @@ export {
 export { NETWORK_OPTIONS, networkOptions } from './options.ts';
 export { type Batch, plan, queries, transition } from './plan.ts';
 export type { Clock, Datapath, Firewall, HostStore } from './ports.ts';
+export { type EngineView, rebuild } from './rebuild.ts';
 export { type PoolIndex, State } from './state.ts';

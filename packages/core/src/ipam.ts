@@ -113,6 +113,8 @@ export function mustBeFree(state: State, id: string, addr: Address, unless?: str
 export function requestAddress(state: State, pool: string, wanted?: string): { cidr: string; changes: Change[] } {
   const addr = wanted === undefined ? lowestFree(state, pool) : address(wanted);
   mustBeFree(state, pool, addr);
+  const { first, last } = hostBounds(state.poolIndex(pool).cidr);
+  if (addr.value < first || addr.value > last) fail('WEAVE_INVALID_ADDRESS', `${wanted} is the network or broadcast address of its subnet`);
   const text = formatAddress(addr);
   return {
     cidr: `${text}/${state.poolIndex(pool).cidr.length}`,

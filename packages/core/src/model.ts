@@ -107,6 +107,9 @@ export interface Records {
 
 export type Table = keyof Records;
 
+/** Parents first: whoever refers to a record comes after it. */
+export const TABLES = ['peer', 'pool', 'network', 'lease', 'endpoint'] as const satisfies readonly Table[];
+
 /** One record written, or removed (`null`). What a verb decides is a list of these; what is stored, too. */
 export type Change = { [T in Table]: { table: T; id: string; record: Records[T] | null } }[Table];
 

@@ -1,6 +1,6 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
 import { WeaveError } from './errors.ts';
-import type { Change, Endpoint, Lease, Network, Peer, Pool, Subnet, Table } from './model.ts';
+import { type Change, type Endpoint, type Lease, type Network, type Peer, type Pool, type Subnet, TABLES, type Table } from './model.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 
@@ -91,6 +91,22 @@ export class State {
     return network.subnets.find((s) => contains(cidr(s.cidr), addr));
   }
 
+  /** What {@link apply} would put back as it is after `changes`. */
+  inverse(changes: readonly Change[]): Change[] {
+    return changes.map((c) => ({ ...c, record: this.#table(c.table).get(c.id) ?? null }) as Change).reverse();
+  }
+
+  /** Every record, parents first: applied to an empty state they make this one. */
+  records(): Change[] {
+    return TABLES.flatMap((table) => [...this.#table(table)].map(([id, record]) => ({ table, id, record }) as Change));
+  }
+
+  copy(): State {
+    const copy = new State(this.self);
+    copy.apply(this.records());
+    return copy;
+  }
+
   apply(changes: Iterable<Change>): void {
     for (const change of changes) {
       const table = this.#table(change.table);
@@ -102,7 +118,8 @@ export class State {
   }
 
   #table(table: Table): Map<string, unknown> {
-    return { peer: this.peers, network: this.networks, pool: this.pools, lease: this.leases, endpoint: this.endpoints }[table];
+    const { peers: peer, networks: network, pools: pool, leases: lease, endpoints: endpoint } = this;
+    return { peer, network, pool, lease, endpoint }[table];
   }
 
   #index({ table, id }: Change, record: unknown, enter: boolean): void {

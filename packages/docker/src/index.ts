@@ -1,1 +1,2 @@
-export {};
+export { followEngine } from './follow.ts';
+export { PLUGIN_DIR, PLUGIN_NAMES, type PluginOptions, servePlugin } from './plugin.ts';

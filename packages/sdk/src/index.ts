@@ -1,1 +1,24 @@
-export {};
+export {
+  type Code,
+  CATALOGUE,
+  DEFAULT_NETWORK,
+  type Endpoint,
+  FACES,
+  isWeaveError,
+  type Kind,
+  type Network,
+  type NetworkSpec,
+  NETWORK_OPTIONS,
+  type PublishedPort,
+  type SubnetSpec,
+  WeaveError,
+  asWeaveError,
+} from '@weave/core';
+export { type ConnectOptions, connect } from './connect.ts';
+export { dockerEngine, type Engine } from './engine.ts';
+export { inBackground, type Log } from './host.ts';
+export { type OpenOptions, open } from './open.ts';
+export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
+export { listen, serve } from './serve.ts';
+export { VERSION } from './version.ts';
+export type * from './weave.ts';

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { WeaveError } from '@weave/core';
+import { connect } from '@weave/sdk/client';
+import { Command } from 'commander';
+import { print, withProgress } from '../output.ts';
+import { type DaemonOptions, daemonOptions } from './daemon.ts';
+
+interface Options extends DaemonOptions {
+  local?: boolean;
+  logFile: string;
+  json?: boolean;
+}
+
+/** Weave 2.8's exit code for it. */
+const ALREADY_RUNNING = 3;
+
+export const launchCommand = (): Command =>
+  daemonOptions(new Command('launch').description('start the daemon on this host'))
+    .requiredOption('--local', 'as a process of this host')
+    .option('--log-file <file>', 'what the daemon logs to', '/var/log/weave.log')
+    .option('--json', 'print JSON, for programs')
+    .addHelpText('after', '\nExamples:\n  weave launch --local\n  weave launch --local --log-level debug')
+    .action(async (options: Options) => {
+      const socket = join(options.runDir, 'weave.sock');
+      if (await statusAt(socket)) {
+        process.stderr.write("weave: already running; you can stop it with 'weave stop'\n");
+        process.exitCode = ALREADY_RUNNING;
+        return;
+      }
+      const status = await withProgress('launching weave', () => start(options, socket));
+      print(status, options.json, ({ version, pid }) => `weave ${version} runs as process ${pid}`);
+    });
+
+const statusAt = async (socket: string) => {
+  try {
+    await using weave = await connect({ socket });
+    return await weave.status();
+  } catch {
+    return undefined;
+  }
+};
+
+async function start(options: Options, socket: string) {
+  mkdirSync(dirname(options.logFile), { recursive: true });
+  const log = openSync(options.logFile, 'a', 0o640);
+  const { stateDir, runDir, pluginDir, nameserver, logLevel } = options;
+  const settings = { 'state-dir': stateDir, 'run-dir': runDir, 'plugin-dir': pluginDir, 'log-level': logLevel, ...(nameserver ? { nameserver } : {}) };
+  const words = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const args = [...process.execArgv, process.argv[1]!, 'daemon', ...words];
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  let exited = false;
+  child.once('exit', () => (exited = true));
+  child.unref();
+  for (let tries = 0; tries < 1200; tries++) {
+    const status = await statusAt(socket);
+    if (status) return status;
+    if (exited) throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', `the daemon did not start: ${lastError(options.logFile)}`, { hint: `See ${options.logFile}.` });
+    await delay(50);
+  }
+  throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', 'the daemon started, but does not answer', { hint: `See ${options.logFile}.` });
+}
+
+/** What a daemon that failed says last: `weave: what happened`, then the hint. */
+function lastError(file: string): string {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  return lines.findLast((line) => line.startsWith('weave: '))?.slice('weave: '.length) ?? lines.at(-1) ?? '';
+}

@@ -1,0 +1,30 @@
+import type { Endpoint } from '@weave/core';
+import type { Command } from 'commander';
+import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { print } from '../output.ts';
+
+interface Options extends CommonOptions {
+  network?: string;
+}
+
+export const psCommand = (): Command =>
+  daemonClient('ps')
+    .description('list what is attached: container, MAC, addresses')
+    .argument('[container...]', 'only these, by name or id')
+    .option('--network <name>', 'only this network')
+    .action(async (containers: string[], options: Options) => {
+      const endpoints = await withDaemon(options, (weave) => weave.endpoints.list(options.network ? { network: options.network } : {}));
+      const shown = endpoints.filter((e) => containers.length === 0 || containers.some((c) => isNamed(e, c))).sort(byName);
+      print(shown, options.json, (list) => list.map(line).join('\n'));
+    });
+
+const nameOf = ({ container, sandbox, id }: Endpoint): string =>
+  container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
+
+const isNamed = ({ container }: Endpoint, word: string) =>
+  container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
+
+const byName = (a: Endpoint, b: Endpoint) => nameOf(a).localeCompare(nameOf(b)) || a.id.localeCompare(b.id);
+
+/** As Weave prints it: scripts cut it at its spaces. */
+const line = (e: Endpoint): string => [nameOf(e), e.mac, ...e.addresses].join(' ');

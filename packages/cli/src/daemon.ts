@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { followEngine, servePlugin } from '@weave/docker';
+import { type Log, open, SOCKET, serve, type Weave } from '@weave/sdk';
+import Docker from 'dockerode';
+import { pino } from 'pino';
+import type { LogLevel } from './commands/daemon.ts';
+
+export interface RunOptions {
+  stateDir: string;
+  runDir: string;
+  /** Where to answer the engine. */
+  sockets: readonly string[];
+  nameserver?: string;
+  logLevel: LogLevel;
+}
+
+/** The SDK in this process with its faces on, until a signal says stop; what is under way then is finished first. */
+export async function runDaemon(options: RunOptions): Promise<void> {
+  const log = logger(options.logLevel);
+  const stop = stopSignal();
+  await using weave = await open({ stateDir: options.stateDir, runDir: options.runDir, log });
+  await using _plugin = await servePlugin(weave, { sockets: options.sockets, nameserver: options.nameserver, log });
+  await using _api = await serve(weave, join(options.runDir, SOCKET));
+  void followEngine(weave, new Docker(), log, stop);
+  const { version, pid, networks, endpoints } = await weave.status();
+  log('info', 'ready', { version, pid, networks, endpoints });
+  await aborted(stop);
+  log('info', 'stopping', { reason: String(stop.reason) });
+}
+
+/** Answers the engine on behalf of a daemon that runs already. */
+export async function runPlugin(weave: Weave, options: RunOptions): Promise<void> {
+  const log = logger(options.logLevel);
+  const stop = stopSignal();
+  await using _plugin = await servePlugin(weave, { sockets: options.sockets, nameserver: options.nameserver, log });
+  log('info', 'answering for the daemon', { sockets: options.sockets });
+  await aborted(stop);
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort(signal));
+  return stop.signal;
+}
+
+const aborted = (signal: AbortSignal) => signal.aborted || once(signal, 'abort');
+
+function logger(level: LogLevel): Log {
+  const out = pino({ level: level === 'warning' ? 'warn' : level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  return (at, message, fields = {}) => out[at](fields, message);
+}

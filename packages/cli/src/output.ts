@@ -1,0 +1,36 @@
+import { asWeaveError, FACES } from '@weave/core';
+
+/** `value` for programs, or what `text` makes of it for people. */
+export function print<T>(value: T, json: boolean | undefined, text: (value: T) => string): void {
+  const out = json ? JSON.stringify(value, null, 2) : text(value);
+  if (out !== '') process.stdout.write(`${out}\n`);
+}
+
+/** What happened, to what, and what to do; and the exit code that its kind has. */
+export function failWith(error: unknown, json: boolean): void {
+  const ours = asWeaveError(error);
+  process.stderr.write(json ? `${JSON.stringify({ error: ours })}\n` : `weave: ${ours.message}\n  ${ours.hint} (${ours.code})\n`);
+  process.exitCode = FACES[ours.kind].exit;
+}
+
+/** Rows in columns as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n');
+}
+
+/** Says on standard error what takes longer than a second, while it does; only to a person. */
+export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const begun = Date.now();
+  const tty = process.stderr.isTTY;
+  const tick = setInterval(() => {
+    if (tty) process.stderr.write(`\r${what} … ${Math.round((Date.now() - begun) / 1000)} s`);
+  }, 1000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(tick);
+    if (tty && Date.now() - begun >= 1000) process.stderr.write('\r\x1b[K');
+  }
+}

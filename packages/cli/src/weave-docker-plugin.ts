@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { join } from 'node:path';
+import { isWeaveError } from '@weave/core';
+import { SOCKET } from '@weave/sdk';
+import { connect } from '@weave/sdk/client';
+import { Command } from 'commander';
+import { type LogLevel, logLevelOption, nameserverOption } from './commands/daemon.ts';
+import { type RunOptions, runDaemon, runPlugin } from './daemon.ts';
+import { failWith } from './output.ts';
+
+interface Options {
+  socket: string;
+  nameserver?: string;
+  logLevel: LogLevel;
+  stateDir: string;
+  runDir: string;
+}
+
+const program = new Command('weave-docker-plugin')
+  .description('The libnetwork plugin by itself: answers the engine on one socket, for the daemon of this host or in its place.')
+  .option('--socket <path>', 'where the engine looks for it', '/run/docker/plugins/weave.sock')
+  .addOption(nameserverOption())
+  .addOption(logLevelOption())
+  .option('--state-dir <dir>', 'where this host’s records are kept', '/var/lib/weave')
+  .option('--run-dir <dir>', 'where the daemon listens', '/run/weave')
+  .action(async ({ socket, ...rest }: Options) => {
+    const options: RunOptions = { ...rest, sockets: [socket] };
+    try {
+      await using weave = await connect({ socket: join(rest.runDir, SOCKET) });
+      await runPlugin(weave, options);
+    } catch (error) {
+      if (!isWeaveError(error) || error.code !== 'WEAVE_DAEMON_UNREACHABLE') throw error;
+      await runDaemon(options);
+    }
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  failWith(error, false);
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+import { buildProgram } from './program.ts';
+import { failWith } from './output.ts';
+
+// A reader that went away, such as head, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  failWith(error, process.argv.includes('--json'));
+}

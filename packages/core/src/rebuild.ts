@@ -1,0 +1,85 @@
+import { address, cidr, formatAddress } from './address.ts';
+import { createEndpoint, deleteEndpoint, joinEndpoint, nameEndpoint } from './endpoints.ts';
+import { releasePool, requestPool } from './ipam.ts';
+import { type Change, type ContainerRef, leaseId } from './model.ts';
+import { adoptNetwork, type EngineNetworkSpec, forgetNetwork, nameNetwork } from './networks.ts';
+import type { State } from './state.ts';
+
+/** What an engine knows of its networks on us. */
+export interface EngineView {
+  networks: readonly (EngineNetworkSpec & {
+    /** Subnet → the part of it to hand out. */
+    range?: Readonly<Record<string, string>> | undefined;
+    /** Gateways and auxiliary addresses. */
+    reserved: readonly string[];
+    endpoints: readonly {
+      id: string;
+      addresses: readonly string[];
+      mac: string;
+      container: ContainerRef;
+      sandbox?: string | undefined;
+    }[];
+  })[];
+}
+
+/**
+ * What brings our records to an engine's view: networks, pools, leases and endpoints that we lost are learned again;
+ * those that the engine lost are dropped, unless they are newer than the view (not in `before`).
+ */
+export function rebuild(state: State, view: EngineView, context: { now: number; before: ReadonlySet<string> }): Change[] {
+  const draft = state.copy();
+  const changes: Change[] = [];
+  const take = (made: Change[]) => {
+    draft.apply(made);
+    changes.push(...made);
+  };
+  const known = new Set(view.networks.flatMap((n) => [n.id, ...n.endpoints.map((e) => e.id)]));
+  for (const { id, owner } of [...draft.endpoints.values()])
+    if (owner === 'docker' && !known.has(id) && context.before.has(id)) take(dropEndpoint(draft, id));
+  for (const { id, owner, subnets } of [...draft.networks.values()])
+    if (owner === 'docker' && !known.has(id) && context.before.has(id)) {
+      take(forgetNetwork(draft, id));
+      for (const { pool } of subnets) if (pool) take(releasePool(draft, pool));
+    }
+  for (const network of view.networks) learnNetwork(draft, network, context.now, take);
+  return changes;
+}
+
+type Take = (changes: Change[]) => void;
+
+/** An endpoint that its engine lost, and with it the engine's lease. */
+function dropEndpoint(draft: State, id: string): Change[] {
+  const { network, addresses } = draft.endpoint(id);
+  const leases = addresses.flatMap((text): Change[] => {
+    const plain = formatAddress(cidr(text));
+    const pool = draft.subnetOf(draft.networks.get(network)!, cidr(text))?.pool;
+    const lease = pool && leaseId(pool, plain);
+    return lease && draft.leases.has(lease) ? [{ table: 'lease', id: lease, record: null }] : [];
+  });
+  return [...deleteEndpoint(draft, id), ...leases];
+}
+
+function learnNetwork(draft: State, network: EngineView['networks'][number], now: number, take: Take): void {
+  for (const each of network.subnets)
+    if (each.ours && ![...draft.pools.values()].some((p) => p.cidr === each.cidr))
+      take(requestPool(draft, { family: cidr(each.cidr).family, cidr: each.cidr, range: network.range?.[each.cidr], now }).changes);
+  take(adoptNetwork(draft, network));
+  if (network.name) take(nameNetwork(draft, network.id, network.name));
+  const held = [...network.reserved, ...network.endpoints.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text))))];
+  for (const text of held) take(learnLease(draft, network.id, text));
+  for (const endpoint of network.endpoints) learnEndpoint(draft, network.id, endpoint, take);
+}
+
+function learnLease(draft: State, network: string, text: string): Change[] {
+  const pool = draft.subnetOf(draft.networks.get(network)!, address(text))?.pool;
+  if (!pool || draft.poolIndex(pool).taken.has(address(text).value)) return [];
+  return [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }];
+}
+
+function learnEndpoint(draft: State, network: string, seen: EngineView['networks'][number]['endpoints'][number], take: Take): void {
+  if (!draft.endpoints.has(seen.id)) {
+    take(createEndpoint(draft, { ...seen, network }).changes);
+    if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);
+  }
+  take(nameEndpoint(draft, seen.id, seen.container));
+}

@@ -1,0 +1,58 @@
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { inBackground, type Log, type Weave } from '@weave/sdk';
+import type Docker from 'dockerode';
+import { PLUGIN_NAMES } from './plugin.ts';
+import { containerOf, snapshot } from './snapshot.ts';
+
+const RETRY_MS = 1000;
+
+interface EngineEvent {
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+}
+
+/**
+ * Follows the engine until `signal` aborts: tells Weave everything once at each connection, then what happens. Driver
+ * calls never wait for this, as the engine's API does not answer while it waits for them.
+ */
+export async function followEngine(weave: Weave, docker: Docker, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await followOnce(weave, docker, log, signal);
+    } catch (error) {
+      log('debug', 'the engine does not answer', { error: error instanceof Error ? error.message : String(error) });
+    }
+    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortSignal): Promise<void> {
+  // Listening first: what happens while the listing is made is in neither otherwise.
+  const stream = await docker.getEvents({ filters: { type: ['container', 'network'] }, abortSignal: signal });
+  const lines = createInterface({ input: stream });
+  const events = lines[Symbol.asyncIterator]();
+  log('info', 'following the engine');
+  await inBackground(log, 'the engine could not be reported', async () => weave.engine.report(await snapshot(weave, docker)));
+  for (let next = await events.next(); !next.done; next = await events.next()) {
+    const event = JSON.parse(next.value) as EngineEvent;
+    await inBackground(log, 'an engine event could not be followed', () => handle(weave, docker, event));
+  }
+}
+
+async function handle(weave: Weave, docker: Docker, { Type, Action, Actor }: EngineEvent): Promise<void> {
+  const { ID, Attributes } = Actor;
+  if (Type === 'container' && Action === 'destroy') await weave.engine.removed(ID);
+  if (Type === 'container' && (Action === 'start' || Action === 'rename')) await tell(weave, docker, ID);
+  if (Type !== 'network' || !isOurs(Attributes.type)) return;
+  if (Action === 'create') await weave.engine.named(ID, Attributes.name ?? ID.slice(0, 12));
+  if (Action === 'connect' && Attributes.container) await tell(weave, docker, Attributes.container);
+}
+
+const isOurs = (driver: string | undefined) => PLUGIN_NAMES.some((name) => name === driver);
+
+async function tell(weave: Weave, docker: Docker, id: string): Promise<void> {
+  const container = await containerOf(docker, id);
+  if (container) await weave.engine.started(container);
+}

@@ -1,0 +1,35 @@
+import { WeaveError } from '@weave/sdk';
+import { type Methods, method } from './method.ts';
+import { ADDRESS_SPACE } from './network-driver.ts';
+import * as wire from './wire.ts';
+
+/** libnetwork's IpamDriver, over the SDK's pools. */
+export const ipamDriver = (): Methods => ({
+  // Replay would have the engine ask for every address again at its start, and give up those that are "in use".
+  'IpamDriver.GetCapabilities': { answer: () => ({ RequiresMACAddress: false, RequiresRequestReplay: false }) },
+  'IpamDriver.GetDefaultAddressSpaces': {
+    answer: () => ({ LocalDefaultAddressSpace: ADDRESS_SPACE, GlobalDefaultAddressSpace: 'weave-global' }),
+  },
+  'IpamDriver.RequestPool': method(wire.RequestPool, async (weave, body) => {
+    const [unknown] = Object.keys(body.Options ?? {});
+    if (unknown) throw new WeaveError('WEAVE_UNKNOWN_OPTION', `unknown IPAM option ${unknown}`, { hint: 'The weave IPAM driver has no options.' });
+    const { id, cidr } = await weave.pools.request({
+      family: body.V6 ? 6 : 4,
+      cidr: body.Pool || undefined,
+      range: body.SubPool || undefined,
+    });
+    return { PoolID: id, Pool: cidr, Data: {} };
+  }),
+  'IpamDriver.ReleasePool': method(wire.ReleasePool, async (weave, { PoolID }) => {
+    if (PoolID) await weave.pools.release(PoolID);
+    return {};
+  }),
+  'IpamDriver.RequestAddress': method(wire.RequestAddress, async (weave, { PoolID, Address }) => ({
+    Address: await weave.pools.requestAddress(PoolID, Address || undefined),
+    Data: {},
+  })),
+  'IpamDriver.ReleaseAddress': method(wire.ReleaseAddress, async (weave, { PoolID, Address }) => {
+    if (PoolID) await weave.pools.releaseAddress(PoolID, Address);
+    return {};
+  }),
+});

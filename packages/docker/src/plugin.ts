@@ -1,0 +1,81 @@
+import { asWeaveError, FACES, type Log, listen, type Weave, WeaveError } from '@weave/sdk';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { ipamDriver } from './ipam-driver.ts';
+import type { Methods } from './method.ts';
+import { type DriverOptions, networkDriver } from './network-driver.ts';
+
+const CONTENT_TYPE = 'application/vnd.docker.plugins.v1.2+json';
+export const PLUGIN_DIR = '/run/docker/plugins';
+/** The second name is the one that scripts for Weave 2.8 use. */
+export const PLUGIN_NAMES = ['weave', 'weavemesh'] as const;
+
+export interface PluginOptions extends DriverOptions {
+  /** By default one for each of {@link PLUGIN_NAMES}. The engine knows a driver by its socket's name. */
+  sockets?: readonly string[];
+  log?: Log;
+}
+
+/** Answers the engine on its plugin sockets. Disposing finishes what is under way, then closes. */
+export async function servePlugin(weave: Weave, options: PluginOptions = {}): Promise<AsyncDisposable> {
+  const sockets = options.sockets ?? PLUGIN_NAMES.map((name) => `${PLUGIN_DIR}/${name}.sock`);
+  const methods: Methods = {
+    'Plugin.Activate': { answer: () => ({ Implements: ['NetworkDriver', 'IpamDriver'] }) },
+    ...networkDriver(options),
+    ...ipamDriver(),
+  };
+  const apps = sockets.map(() => pluginServer(weave, methods, options.log ?? (() => undefined)));
+  // A socket appears only when everything can be answered: the engine never asks again for capabilities that failed.
+  await Promise.all(apps.map((app, index) => listen(app, sockets[index]!)));
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(apps.map((app) => app.close()));
+    },
+  };
+}
+
+function pluginServer(weave: Weave, methods: Methods, log: Log): FastifyInstance {
+  const app = fastify({
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    // Engines up to 20.10.25 send an empty Host.
+    http: { requireHostHeader: false },
+    // A connection that closes under a request makes the engine repeat it with an empty body (moby #39331).
+    keepAliveTimeout: 0,
+    connectionTimeout: 0,
+    requestTimeout: 0,
+    forceCloseConnections: 'idle',
+  });
+  app.server.headersTimeout = 0;
+  app.removeAllContentTypeParsers();
+  // The engine names no content type, or one of its own.
+  app.addContentTypeParser('*', { parseAs: 'string' }, async (_request: unknown, text: string) => parse(text));
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const ours = error.validation || (error.statusCode ?? 500) < 500 ? new WeaveError('WEAVE_INVALID_REQUEST', error.message) : asWeaveError(error);
+    log(ours.kind === 'bug' ? 'error' : 'warn', 'refused', { method: request.url, ...ours.toJSON() });
+    return reply.status(FACES[ours.kind].http).type(CONTENT_TYPE).send(JSON.stringify(refusal(ours)));
+  });
+  app.setNotFoundHandler((request) => {
+    throw new WeaveError('WEAVE_INVALID_REQUEST', `there is no method ${request.method} ${request.url.slice(0, 100)}`);
+  });
+  for (const [name, { body, answer }] of Object.entries(methods))
+    app.post(`/${name}`, body ? { schema: { body } } : {}, async (request, reply) => {
+      const begun = performance.now();
+      const answered = await answer(weave, request.body as never);
+      log('debug', 'answered', { method: name, ms: Math.round((performance.now() - begun) * 10) / 10 });
+      return reply.type(CONTENT_TYPE).send(JSON.stringify(answered));
+    });
+  return app;
+}
+
+/** The NetworkDriver reads `Err`, the IpamDriver `Error`; the wrong one would be a silent success. */
+function refusal({ message, hint }: WeaveError) {
+  const text = hint ? `${message}. ${hint}` : message;
+  return { Err: text, Error: text };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new WeaveError('WEAVE_INVALID_REQUEST', text === '' ? 'the body is empty' : 'the body is not JSON');
+  }
+}

@@ -1,0 +1,66 @@
+import type { EngineContainer, EngineSnapshot, Weave } from '@weave/sdk';
+import type Docker from 'dockerode';
+import { PLUGIN_NAMES } from './plugin.ts';
+
+type Inspected = Docker.NetworkInspectInfo;
+
+/** What the engine knows of networks and containers of ours. */
+export async function snapshot(weave: Weave, docker: Docker): Promise<EngineSnapshot> {
+  // Asked first: what Weave gets while the engine is asked must not be taken for what the engine lost.
+  const [networks, endpoints] = await Promise.all([weave.networks.list(), weave.endpoints.list()]);
+  const before = [...networks, ...endpoints].map(({ id }) => id);
+  const attached = new Set(endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
+  const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] } });
+  const inspected = await Promise.all(listed.map(({ Id }) => docker.getNetwork(Id).inspect() as Promise<Inspected>));
+  const containers = await Promise.all([...attached].map((id) => containerOf(docker, id)));
+  return {
+    before,
+    containers: containers.filter((c) => c !== undefined),
+    networks: await Promise.all(inspected.map((network) => networkOf(docker, network, new Set(before)))),
+  };
+}
+
+async function networkOf(docker: Docker, network: Inspected, known: ReadonlySet<string>): Promise<EngineSnapshot['networks'][number]> {
+  const config = network.IPAM?.Config ?? [];
+  const ours = PLUGIN_NAMES.some((name) => name === network.IPAM?.Driver);
+  const endpoints = Object.entries(network.Containers ?? {}).map(async ([id, c]) => ({
+    id: c.EndpointID,
+    addresses: [c.IPv4Address, c.IPv6Address].filter(Boolean),
+    mac: c.MacAddress,
+    container: { id, name: c.Name },
+    sandbox: known.has(c.EndpointID) ? undefined : await sandboxOf(docker, id),
+  }));
+  return {
+    id: network.Id,
+    name: network.Name,
+    internal: network.Internal,
+    options: network.Options ?? {},
+    subnets: config.map((c) => ({ cidr: c.Subnet!, gateway: c.Gateway || undefined, ours })),
+    range: Object.fromEntries(config.flatMap((c) => (c.IPRange ? [[c.Subnet!, c.IPRange]] : []))),
+    reserved: config.flatMap((c) => [c.Gateway, ...Object.values((c as { AuxiliaryAddresses?: Record<string, string> }).AuxiliaryAddresses ?? {})]).flatMap((text) => text?.split('/')[0] || []),
+    endpoints: await Promise.all(endpoints),
+  };
+}
+
+async function inspect(docker: Docker, id: string): Promise<Docker.ContainerInspectInfo | undefined> {
+  try {
+    return await docker.getContainer(id).inspect();
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+    throw error;
+  }
+}
+
+const sandboxOf = async (docker: Docker, id: string) => (await inspect(docker, id))?.NetworkSettings.SandboxKey;
+
+/** Undefined when the engine has it not any more. */
+export async function containerOf(docker: Docker, id: string): Promise<EngineContainer | undefined> {
+  const found = await inspect(docker, id);
+  if (!found) return undefined;
+  return {
+    id: found.Id,
+    name: found.Name.replace(/^\//, ''),
+    pid: found.State.Running ? found.State.Pid : 0,
+    endpoints: Object.values(found.NetworkSettings.Networks).flatMap((n) => n.EndpointID || []),
+  };
+}

@@ -1,0 +1,30 @@
+import { type Datapath, WeaveError } from '@weave/core';
+import { Kernel, netnsId } from '@weave/native';
+
+/** The kernel of this machine, with the switch pinned at `switchPath`. */
+export function kernelDatapath(switchPath: string): Datapath {
+  const kernel = openKernel(switchPath);
+  return {
+    apply: (batches) => kernel.apply(batches as never),
+    observe: (queries) => kernel.observe(queries as never) as never,
+    netnsId: (path) => {
+      try {
+        return netnsId(path);
+      } catch {
+        return undefined;
+      }
+    },
+    destroy: () => kernel.destroy(),
+    close: async () => kernel.close(),
+  };
+}
+
+function openKernel(switchPath: string): Kernel {
+  try {
+    return Kernel.open(switchPath);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const denied = code === 'EPERM' || code === 'EACCES';
+    throw new WeaveError(denied ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_KERNEL_UNSUPPORTED', `cannot open the switch namespace ${switchPath}: ${message}`, { cause: error });
+  }
+}

@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { type Firewall, type FirewallRules, GATEWAY_PREFIX, type PortForward, WeaveError } from '@weave/core';
+
+/** The host's nftables, in a table of our own; iptables only where a policy of its own would drop what we route. */
+export function hostFirewall(): Firewall {
+  let forwarding: boolean | undefined;
+  return {
+    async set(rules) {
+      const wanted = rules !== undefined;
+      // A host where nothing of ours is, and nothing wanted, needs no nft.
+      if (wanted || forwarding || (forwarding === undefined && (await tableExists()))) await nft(rules ? ruleset(rules) : REMOVAL);
+      if (forwarding !== wanted) await allowForwarding(wanted);
+      forwarding = wanted;
+    },
+  };
+}
+
+// Adding first makes deleting what is not there a success.
+const REMOVAL = 'add table inet weave\ndelete table inet weave\n';
+const GATEWAYS = `"${GATEWAY_PREFIX}*"`;
+
+/** The whole table as nft reads it: replaced in one transaction. */
+export function ruleset({ gateways, ports }: FirewallRules): string {
+  const masquerade = gateways.flatMap(({ link, subnets }) =>
+    subnets.flatMap((s) => {
+      const from = `    ${s.includes(':') ? 'ip6' : 'ip'} saddr ${s} oifname`;
+      // The second: a container that calls a published port of its neighbour must get the answer from the host too.
+      return [`${from} != "${link}" masquerade`, `${from} "${link}" ct status dnat masquerade`];
+    }),
+  );
+  const published = ports.map(dnat);
+  // route_localnet is for what the host itself sends: from a container, 127.0.0.0/8 stays unroutable.
+  return `${REMOVAL}table inet weave {
+  chain raw {
+    type filter hook prerouting priority raw
+    iifname ${GATEWAYS} ip daddr 127.0.0.0/8 drop
+  }
+  chain forward {
+    type filter hook forward priority filter
+    ct status dnat accept
+    oifname ${GATEWAYS} ct state established,related accept
+    oifname ${GATEWAYS} drop
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat
+${published.map((rule) => `    fib daddr type local ${rule}`).join('\n')}
+  }
+  chain output {
+    type nat hook output priority -100
+${published.map((rule) => `    fib daddr type local ${rule}`).join('\n')}
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat
+    oifname ${GATEWAYS} ip saddr 127.0.0.0/8 masquerade
+${masquerade.join('\n')}
+  }
+}
+`;
+}
+
+function dnat({ protocol, hostAddress, hostPort, port, address }: PortForward): string {
+  const v6 = address.includes(':');
+  const anywhere = !hostAddress || hostAddress === '0.0.0.0' || hostAddress === '::';
+  const family = `meta nfproto ${v6 ? 'ipv6' : 'ipv4'}`;
+  const where = anywhere ? family : `${v6 ? 'ip6' : 'ip'} daddr ${hostAddress}`;
+  return `${where} ${protocol} dport ${hostPort} dnat ${v6 ? 'ip6' : 'ip'} to ${v6 ? `[${address}]` : address}:${port}`;
+}
+
+async function tableExists(): Promise<boolean> {
+  return (await run('nft', ['list', 'table', 'inet', 'weave'])).code === 0;
+}
+
+async function nft(script: string): Promise<void> {
+  const { code, stderr } = await run('nft', ['-f', '-'], script);
+  if (code !== 0) throw new WeaveError('WEAVE_FIREWALL_FAILED', `nft refused our table: ${stderr.trim().split('\n')[0]}`);
+}
+
+/**
+ * Docker sets the FORWARD policy to DROP, and a drop in one table is final whatever another accepts. So where iptables,
+ * in either of its backends, has such a policy, two rules of ours stand before it; what they let pass, our own table
+ * decides on.
+ */
+async function allowForwarding(wanted: boolean): Promise<void> {
+  for (const command of ['iptables-nft', 'ip6tables-nft', ...legacyInUse()]) {
+    const { code, stdout } = await run(command, ['-w', '-S', 'FORWARD']);
+    if (code !== 0) continue;
+    for (const direction of ['-i', '-o']) {
+      const rule = ['FORWARD', direction, `${GATEWAY_PREFIX}+`, '-m', 'comment', '--comment', 'weave', '-j', 'ACCEPT'];
+      const present = (await run(command, ['-w', '-C', ...rule])).code === 0;
+      if (wanted && !present && stdout.includes('-P FORWARD DROP')) await run(command, ['-w', '-I', ...rule]);
+      if (!wanted && present) await run(command, ['-w', '-D', ...rule]);
+    }
+  }
+}
+
+/** Only asking iptables-legacy would make its tables where nobody uses them. */
+function legacyInUse(): string[] {
+  const uses = (file: string) => existsSync(file) && readFileSync(file, 'utf8').split('\n').includes('filter');
+  return [
+    ...(uses('/proc/net/ip_tables_names') ? ['iptables-legacy'] : []),
+    ...(uses('/proc/net/ip6_tables_names') ? ['ip6tables-legacy'] : []),
+  ];
+}
+
+interface Finished {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Code 127 when there is no such command. */
+function run(command: string, args: string[], input = ''): Promise<Finished> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const out = { stdout: '', stderr: '' };
+    child.stdout.on('data', (chunk) => (out.stdout += chunk));
+    child.stderr.on('data', (chunk) => (out.stderr += chunk));
+    child.on('error', () => resolve({ code: 127, ...out, stderr: `${command} is not installed` }));
+    child.on('close', (code) => resolve({ code: code ?? 1, ...out }));
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+  });
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Change, type Clock, createNetwork, DEFAULT_NETWORK, DEFAULT_SUBNETS, type Datapath, type Firewall, State } from '@weave/core';
+import { kernelDatapath } from './datapath.ts';
+import { dockerEngine, type Engine } from './engine.ts';
+import { createEvents } from './events.ts';
+import { hostFirewall } from './firewall.ts';
+import { createHost, type Host, type Log } from './host.ts';
+import { RUN_DIR, STATE_DIR } from './paths.ts';
+import { type OpenedStore, openStore } from './store.ts';
+import { attachVerbs } from './verbs/attach.ts';
+import { endpointVerbs } from './verbs/endpoints.ts';
+import { engineVerbs } from './verbs/engine.ts';
+import { networkVerbs } from './verbs/networks.ts';
+import { poolVerbs } from './verbs/pools.ts';
+import { VERSION } from './version.ts';
+import type { Weave } from './weave.ts';
+
+export interface OpenOptions {
+  /** Where this host's records are kept, durably. */
+  stateDir?: string;
+  /** Where the switch namespace is pinned: gone with a reboot, as the kernel's state is. */
+  runDir?: string;
+  engine?: Engine;
+  log?: Log;
+  /** Replaced in tests only. */
+  datapath?: Datapath;
+  firewall?: Firewall;
+  clock?: Clock;
+}
+
+/**
+ * Weave in this process: takes the host's store, makes the kernel match it, and answers when both agree.
+ * WEAVE_STORE_LOCKED when a daemon runs (then {@link connect} to it), WEAVE_PERMISSION_DENIED without root.
+ */
+export async function open(options: OpenOptions = {}): Promise<Weave> {
+  const log: Log = options.log ?? (() => undefined);
+  const opened = openStore(join(options.stateDir ?? STATE_DIR, 'weave.db'));
+  try {
+    return await start(opened, options, log);
+  } catch (error) {
+    opened.store.close();
+    throw error;
+  }
+}
+
+async function start({ store, setAside }: OpenedStore, options: OpenOptions, log: Log): Promise<Weave> {
+  const state = loadState(store);
+  const datapath = options.datapath ?? kernelDatapath(join(options.runDir ?? RUN_DIR, 'netns'));
+  const clock = options.clock ?? Date.now;
+  const events = createEvents();
+  const firewall = options.firewall ?? hostFirewall();
+  const host = createHost({ state, store, datapath, firewall, clock, log, emit: events.emit });
+  const notices: string[] = [];
+  if (setAside) {
+    notices.push(`the host store could not be used (${setAside.reason}); it is kept as ${setAside.path}, and was begun anew`);
+    log('error', 'store set aside', { ...setAside });
+  }
+  if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
+  for (const failure of await host.reconcile()) notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
+  return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
+}
+
+function loadState(store: OpenedStore['store']): State {
+  const records = store.load();
+  const self = records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
+  const state = new State(self);
+  state.apply(records);
+  if (!state.peers.has(self)) {
+    const peer = { table: 'peer', id: self, record: { id: self, name: hostname() } } as const;
+    store.append([peer]);
+    state.apply([peer]);
+  }
+  return state;
+}
+
+const defaultNetwork = (state: State, clock: Clock) =>
+  createNetwork(state, { name: DEFAULT_NETWORK, subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })), options: { 'works.weave.gateway': 'none' } }, { now: clock() }).changes;
+
+interface Rest extends OpenOptions {
+  store: OpenedStore['store'];
+  firewall: Firewall;
+  events: ReturnType<typeof createEvents>;
+  notices: string[];
+  started: number;
+}
+
+function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
+  const { state, datapath } = host;
+  let closed = false;
+  async function close(): Promise<void> {
+    if (closed) return;
+    closed = true;
+    events.end();
+    await datapath.close();
+    store.close();
+  }
+  return {
+    networks: networkVerbs(host),
+    pools: poolVerbs(host),
+    endpoints: endpointVerbs(host),
+    ...attachVerbs(host, engine ?? dockerEngine()),
+    engine: engineVerbs(host),
+    status: async () => ({
+      version: VERSION,
+      pid: process.pid,
+      peer: { id: state.self, name: state.peers.get(state.self)?.name ?? '' },
+      networks: state.networks.size,
+      endpoints: state.endpoints.size,
+      started,
+      notices,
+    }),
+    events: events.subscribe,
+    async reset() {
+      host.commit(
+        state.records().reverse().map((change) => ({ ...change, record: null }) as Change),
+      );
+      await firewall.set(undefined);
+      await datapath.destroy();
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

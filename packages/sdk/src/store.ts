@@ -1,0 +1,102 @@
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { type Change, type HostStore, TABLES, WeaveError } from '@weave/core';
+
+/** "weav": tells our file from any other SQLite database. */
+const APPLICATION_ID = 0x77656176;
+const SCHEMA = 1;
+const SQLITE_BUSY = 5;
+
+/** A file that was there and could not be used: where it is now, and why. */
+export interface SetAside {
+  path: string;
+  reason: string;
+}
+
+export interface OpenedStore {
+  store: HostStore;
+  setAside?: SetAside;
+}
+
+/**
+ * The records of this host in one SQLite file. Every append is one transaction, on disk before it returns. The file is
+ * locked for as long as it is open: a second opener gets WEAVE_STORE_LOCKED. A file that is corrupt, foreign or from
+ * a later version is moved beside and a new one begun.
+ */
+export function openStore(path: string): OpenedStore {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    return { store: openDatabase(path) };
+  } catch (error) {
+    if (error instanceof WeaveError) throw error;
+    const setAside = { path: `${path}.unusable-${Date.now()}`, reason: error instanceof Error ? error.message : String(error) };
+    for (const suffix of ['', '-wal', '-journal']) if (existsSync(path + suffix)) renameSync(path + suffix, setAside.path + suffix);
+    return { store: openDatabase(path), setAside };
+  }
+}
+
+function openDatabase(path: string): HostStore {
+  const db = new DatabaseSync(path, { timeout: 0 });
+  try {
+    lock(db, path);
+    adopt(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return storeOver(db);
+}
+
+function lock(db: DatabaseSync, path: string): void {
+  try {
+    // Exclusive before WAL: the lock is held from the first read until close, and there is no shared-memory file.
+    db.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE; COMMIT');
+  } catch (error) {
+    if (errcode(error) !== SQLITE_BUSY) throw error;
+    throw new WeaveError('WEAVE_STORE_LOCKED', `${path} is in use by another weave daemon`, { cause: error });
+  }
+}
+
+function adopt(db: DatabaseSync): void {
+  const pragma = (name: string) => Number(Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0]);
+  const isNew = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n) === 0;
+  if (isNew) {
+    db.exec(`PRAGMA application_id=${APPLICATION_ID}; PRAGMA user_version=${SCHEMA};
+      CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID`);
+    return;
+  }
+  if (pragma('application_id') !== APPLICATION_ID) throw new Error('it is not a weave database');
+  if (pragma('user_version') !== SCHEMA) throw new Error(`it has schema ${pragma('user_version')}; this version knows ${SCHEMA}`);
+  const check = String(Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})[0]);
+  if (check !== 'ok') throw new Error(check);
+}
+
+function storeOver(db: DatabaseSync): HostStore {
+  const put = db.prepare('INSERT OR REPLACE INTO record (kind, id, value) VALUES (?, ?, ?)');
+  const remove = db.prepare('DELETE FROM record WHERE kind = ? AND id = ?');
+  const select = db.prepare('SELECT id, value FROM record WHERE kind = ?');
+  return {
+    load: () =>
+      TABLES.flatMap((table) =>
+        select.all(table).map((row) => ({ table, id: String(row.id), record: JSON.parse(String(row.value)) }) as Change),
+      ),
+    append(changes) {
+      if (changes.length === 0) return;
+      try {
+        db.exec('BEGIN');
+        for (const { table, id, record } of changes)
+          if (record === null) remove.run(table, id);
+          else put.run(table, id, JSON.stringify(record));
+        db.exec('COMMIT');
+      } catch (error) {
+        if (db.isTransaction) db.exec('ROLLBACK');
+        throw new WeaveError('WEAVE_STORE_FAILED', `cannot write the host store: ${error instanceof Error ? error.message : error}`, { cause: error });
+      }
+    },
+    close: () => db.close(),
+  };
+}
+
+const errcode = (error: unknown): number | undefined =>
+  typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;

@@ -1,0 +1,24 @@
+import { type AttachTarget, type Datapath, fail, HOST } from '@weave/core';
+import type { Engine } from './engine.ts';
+import type { EngineContainer, Target } from './weave.ts';
+
+export const netnsOf = (pid: number): string => `/proc/${pid}/ns/net`;
+
+/** The namespace behind what a user named. It must be there, and not be the host's own. */
+export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<AttachTarget> {
+  if ('container' in target) return containerTarget(datapath, await engine.container(target.container));
+  const path = 'pid' in target ? netnsOf(target.pid) : target.netns;
+  const id = datapath.netnsId(path);
+  if (!id) fail('WEAVE_NETNS_NOT_FOUND', `${'pid' in target ? `process ${target.pid}` : path} has no network namespace`);
+  if (id === datapath.netnsId(HOST)) fail('WEAVE_HOST_NETWORK', `${path} is the host’s own network namespace`);
+  return { path, id };
+}
+
+export function containerTarget(datapath: Datapath, { id, name, pid }: EngineContainer): AttachTarget {
+  if (pid === 0) fail('WEAVE_NOT_RUNNING', `container ${name} is not running`);
+  const netns = datapath.netnsId(netnsOf(pid));
+  if (!netns) fail('WEAVE_NOT_RUNNING', `container ${name} died`);
+  if (netns === datapath.netnsId(HOST))
+    fail('WEAVE_HOST_NETWORK', `container ${name} is running in the host network namespace, and therefore cannot be connected to weave`);
+  return { path: netnsOf(pid), id: netns, container: { id, name } };
+}

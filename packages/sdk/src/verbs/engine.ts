@@ -1,0 +1,54 @@
+import { announcements, attachName, type Change, type Endpoint, nameEndpoint, nameNetwork, rebuild } from '@weave/core';
+import { type Host, inBackground } from '../host.ts';
+import { containerTarget } from '../target.ts';
+import type { EngineContainer, Weave } from '../weave.ts';
+
+/** What an engine's face tells of its containers and networks. */
+export function engineVerbs(host: Host): Weave['engine'] {
+  const { state, datapath } = host;
+
+  /** Attachments follow their container into the namespace of its new run. */
+  async function follow(container: EngineContainer): Promise<void> {
+    const { id: containerId, name, endpoints = [] } = container;
+    host.commit(endpoints.flatMap((id) => nameEndpoint(state, id, { id: containerId, name })));
+    const attached = state.endpointsIn(container.id).filter((e) => e.owner === 'weave');
+    if (attached.length === 0 || container.pid === 0) return;
+    const { path, id, container: ref } = containerTarget(datapath, container);
+    for (const endpoint of attached) {
+      if (endpoint.sandbox?.kind === 'netns' && endpoint.sandbox.id === id) continue;
+      const moved: Endpoint = {
+        ...endpoint,
+        sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
+        ...(ref ? { container: ref } : {}),
+      };
+      const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
+      await host.carryOut({ changes, endpoints: [endpoint.id], announce: announcements(moved, moved.addresses) });
+      host.log('info', 'attached again', { container: container.name, addresses: moved.addresses });
+    }
+  }
+
+  async function drop(container: string): Promise<void> {
+    for (const { id, owner } of state.endpointsIn(container))
+      if (owner === 'weave') await host.carryOut({ changes: [{ table: 'endpoint', id, record: null }], endpoints: [id] });
+  }
+
+  const started = (container: EngineContainer) => host.inTurn(container.id, () => follow(container));
+  const removed = (container: string) => host.inTurn(container, () => drop(container));
+
+  return {
+    started,
+    removed,
+    named: async (network, name) => host.commit(nameNetwork(state, network, name)),
+    async report(view) {
+      const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
+      host.commit(changes);
+      const running = new Map(view.containers.map((c) => [c.id, c]));
+      const attached = new Set([...state.endpoints.values()].flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
+      for (const id of attached) {
+        const container = running.get(id);
+        await inBackground(host.log, 'container could not be followed', () => (container ? started(container) : removed(id)));
+      }
+      if (changes.length > 0) await host.reconcile();
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { HOST, parseCidr, releaseAddress, releasePool, requestAddress, requestPool } from '@weave/core';
+import type { Host } from '../host.ts';
+import type { Weave } from '../weave.ts';
+
+/**
+ * What the host routes elsewhere: a subnet chosen inside would be refused by the engine, which then asks again at
+ * once and without end.
+ */
+export async function hostRoutes(host: Host): Promise<string[]> {
+  const [observed] = await host.datapath.observe([{ netns: HOST }]);
+  return (observed?.routes ?? []).map((r) => r.destination).filter((text) => (parseCidr(text)?.length ?? 0) > 0);
+}
+
+/** Nothing of the kernel's: these verbs only keep books. */
+export function poolVerbs(host: Host): Weave['pools'] {
+  const { state } = host;
+  return {
+    request: (request) =>
+      host.inTurn('networks', async () => {
+        const avoid = request.cidr === undefined ? await hostRoutes(host) : [];
+        const { pool, changes } = requestPool(state, { ...request, avoid, now: host.clock() });
+        host.commit(changes);
+        return { id: pool.id, cidr: pool.cidr };
+      }),
+    release: (id) => host.inTurn('networks', async () => host.commit(releasePool(state, id))),
+    requestAddress: async (pool, address) => {
+      const { cidr, changes } = requestAddress(state, pool, address);
+      host.commit(changes);
+      return cidr;
+    },
+    releaseAddress: async (pool, address) => host.commit(releaseAddress(state, pool, address)),
+  };
+}

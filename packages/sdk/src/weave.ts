@@ -1,0 +1,171 @@
+import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+
+/** What to attach: a container by name or id, a process, or the path of a network namespace. */
+export type Target = { container: string } | { pid: number } | { netns: string };
+
+export interface AttachOptions {
+  /** Name or id; absent: the default network, `weave`. */
+  network?: string | undefined;
+}
+
+export interface Attachment {
+  /** 64 hex digits. */
+  endpoint: string;
+  network: string;
+  /** The interface inside the target: `ethwe` on the default network. */
+  interface: string;
+  mac: string;
+  /** Those that were asked for, in order, with prefix lengths. */
+  addresses: string[];
+}
+
+export interface NetworkDetails extends Network {
+  endpoints: Endpoint[];
+}
+
+/** What an engine's driver face tells of a network that the engine made. */
+export interface EngineNetwork {
+  /** The engine's id for it. */
+  id: string;
+  name?: string | undefined;
+  /** `ours`: out of a pool of {@link Weave.pools}. */
+  subnets: { cidr: string; gateway?: string | undefined; ours: boolean }[];
+  /** As in `--opt`. */
+  options: Record<string, string>;
+  internal: boolean;
+}
+
+export interface EngineEndpoint {
+  id: string;
+  network: string;
+  /** With prefix lengths. */
+  addresses: string[];
+  /** Absent: derived from the first address. */
+  mac?: string | undefined;
+  ports?: PublishedPort[] | undefined;
+}
+
+/** A link in the host's namespace that the engine now moves into its sandbox, and what it is to do with it. */
+export interface Handover {
+  link: string;
+  mac: string;
+  /** Without prefix length; only where Weave is the gateway. */
+  gateways: string[];
+  /** Destinations that are on the link. */
+  routes: string[];
+  /** The engine shall give the sandbox no way out of its own either. */
+  noGateway: boolean;
+}
+
+export interface Pool {
+  id: string;
+  /** The subnet. */
+  cidr: string;
+}
+
+export interface EngineSnapshot {
+  networks: (EngineNetwork & { range?: Record<string, string>; reserved: string[]; endpoints: EngineSnapshotEndpoint[] })[];
+  /** Of the containers that Weave attached: those that the engine still has. */
+  containers: EngineContainer[];
+  /** Ids of the networks and endpoints that Weave had before the engine was asked: what came later is not judged. */
+  before: string[];
+}
+
+export interface EngineSnapshotEndpoint {
+  id: string;
+  addresses: string[];
+  mac: string;
+  container: ContainerRef;
+  /** The engine's sandbox. */
+  sandbox?: string | undefined;
+}
+
+export interface EngineContainer extends ContainerRef {
+  /** Zero while it does not run. */
+  pid: number;
+  /** The engine's endpoints of it, on whatever networks. */
+  endpoints?: string[] | undefined;
+}
+
+export interface Status {
+  version: string;
+  pid: number;
+  /** This host. */
+  peer: { id: string; name: string };
+  networks: number;
+  endpoints: number;
+  /** Milliseconds since 1970. */
+  started: number;
+  /** What a person should know: a store file set aside, repairs that failed. */
+  notices: string[];
+}
+
+/** A record that changed, after it was made durable and before the kernel was told. */
+export type WeaveEvent = { type: 'network' | 'endpoint'; action: 'created' | 'changed' | 'removed'; id: string };
+
+/**
+ * Container networks of one host. {@link open} gives one in this process, {@link connect} one in the daemon; both
+ * behave the same. Every method throws `WeaveError`, whose `code` says what and `kind` says which sort; a verb that
+ * threw has changed nothing, and every verb may be repeated.
+ */
+export interface Weave extends AsyncDisposable {
+  readonly networks: {
+    /** Absent subnets are chosen, one of each family. WEAVE_NETWORK_EXISTS, WEAVE_SUBNET_OVERLAP, WEAVE_INVALID_… */
+    create(spec: NetworkSpec & { subnets?: readonly SubnetSpec[] | undefined }): Promise<Network>;
+    list(): Promise<Network[]>;
+    /** By name or id. WEAVE_NETWORK_NOT_FOUND. */
+    inspect(network: string): Promise<NetworkDetails>;
+    /** WEAVE_NETWORK_IN_USE, WEAVE_NETWORK_OWNED, WEAVE_NETWORK_NOT_FOUND. */
+    remove(network: string): Promise<void>;
+    /** For an engine's face: a network that the engine made. The same one again is a success. */
+    adopt(spec: EngineNetwork): Promise<void>;
+    /** For an engine's face: the engine removed it; all that was attached goes too. Unknown ids are a success. */
+    forget(id: string): Promise<void>;
+  };
+  readonly pools: {
+    /** A subnet to hand out of; absent, one is chosen that neither Weave nor the host uses. WEAVE_SUBNET_OVERLAP. */
+    request(request: { family: 4 | 6; cidr?: string | undefined; range?: string | undefined }): Promise<Pool>;
+    release(pool: string): Promise<void>;
+    /** The lowest free address, or the one asked for; answered with prefix length. WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED. */
+    requestAddress(pool: string, address?: string): Promise<string>;
+    releaseAddress(pool: string, address: string): Promise<void>;
+  };
+  readonly endpoints: {
+    /** An engine's endpoint with addresses, attached nowhere yet. WEAVE_ADDRESS_IN_USE, WEAVE_NETWORK_NOT_FOUND. */
+    create(spec: EngineEndpoint): Promise<Endpoint>;
+    /** Makes its link, for the engine to move into its sandbox. WEAVE_ENDPOINT_NOT_FOUND. */
+    attach(id: string, sandbox: string): Promise<Handover>;
+    /** Takes the link away; the endpoint stays. Unknown ids are a success. */
+    detach(id: string): Promise<void>;
+    /** Unknown ids are a success. */
+    remove(id: string): Promise<void>;
+    list(filter?: { network?: string | undefined }): Promise<Endpoint[]>;
+    /** Ports that an engine publishes, of an endpoint whose gateway is Weave. */
+    publish(id: string, ports: PublishedPort[]): Promise<void>;
+  };
+  /**
+   * Gives `target` an interface on a network. Addresses: `10.2.1.1/24`, `net:10.2.1.0/24`, `net:default`; none is one
+   * of each family of the network. What is there already is kept, and asking for it again changes nothing.
+   * WEAVE_INVALID_ADDRESS, WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED, WEAVE_CONTAINER_NOT_FOUND, WEAVE_NOT_RUNNING,
+   * WEAVE_HOST_NETWORK, WEAVE_NETNS_NOT_FOUND.
+   */
+  attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
+  /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
+  detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  readonly engine: {
+    /** Everything an engine knows: what was missed is caught up with, what the engine has not any more goes. */
+    report(snapshot: EngineSnapshot): Promise<void>;
+    /** A container started, or joined a network: its endpoints get its name, what was attached to it is so again. */
+    started(container: EngineContainer): Promise<void>;
+    /** The name of a network that the engine made: its driver protocol does not tell. Unknown ids are a success. */
+    named(network: string, name: string): Promise<void>;
+    /** A container was removed: its addresses are free. */
+    removed(container: string): Promise<void>;
+  };
+  status(): Promise<Status>;
+  /** From the moment of the call, until the iterator is returned or Weave is closed. */
+  events(): AsyncIterableIterator<WeaveEvent>;
+  /** Removes every network, endpoint and record, and whatever of ours is in the kernel. */
+  reset(): Promise<void>;
+  close(): Promise<void>;
+}

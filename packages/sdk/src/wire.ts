@@ -1,0 +1,129 @@
+import { type Static, type TSchema, Type } from 'typebox';
+import type { Weave } from './weave.ts';
+
+interface Verb {
+  params: TSchema;
+  call(weave: Weave, params: never): Promise<unknown>;
+}
+
+const verb = <S extends TSchema>(params: S, call: (weave: Weave, params: Static<S>) => Promise<unknown>) => ({ params, call });
+
+const Text = Type.String({ minLength: 1, maxLength: 255 });
+const Id = Type.String({ pattern: '^[0-9a-z]{8,64}$' });
+const Addresses = Type.Array(Type.String({ maxLength: 64 }), { maxItems: 256 });
+const Options = Type.Record(Type.String({ maxLength: 255 }), Type.String({ maxLength: 255 }));
+const Strict = { additionalProperties: false };
+
+const Target = Type.Union([
+  Type.Object({ container: Text }, Strict),
+  Type.Object({ pid: Type.Integer({ minimum: 1 }) }, Strict),
+  Type.Object({ netns: Type.String({ pattern: '^/', maxLength: 4096 }) }, Strict),
+]);
+
+const Attach = Type.Object({ target: Target, addresses: Addresses, network: Type.Optional(Text) }, Strict);
+
+const Subnet = Type.Object({ cidr: Text, gateway: Type.Optional(Text), range: Type.Optional(Text) }, Strict);
+
+const NetworkSpec = Type.Object(
+  {
+    name: Text,
+    subnets: Type.Optional(Type.Array(Subnet, { maxItems: 16 })),
+    options: Type.Optional(Options),
+    internal: Type.Optional(Type.Boolean()),
+  },
+  Strict,
+);
+
+const EngineNetwork = Type.Object({
+  id: Id,
+  name: Type.Optional(Text),
+  subnets: Type.Array(Type.Object({ cidr: Text, gateway: Type.Optional(Text), ours: Type.Boolean() })),
+  options: Options,
+  internal: Type.Boolean(),
+});
+
+const EngineEndpoint = Type.Object({ id: Id, network: Id, addresses: Addresses, mac: Type.Optional(Text) }, Strict);
+
+const Port = Type.Object(
+  {
+    protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp'), Type.Literal('sctp')]),
+    hostAddress: Type.Optional(Text),
+    hostPort: Type.Integer({ minimum: 0, maximum: 65535 }),
+    port: Type.Integer({ minimum: 1, maximum: 65535 }),
+  },
+  Strict,
+);
+
+const Container = Type.Object(
+  { id: Id, name: Text, pid: Type.Integer({ minimum: 0 }), endpoints: Type.Optional(Type.Array(Id)) },
+  Strict,
+);
+
+const Snapshot = Type.Object({
+  networks: Type.Array(
+    Type.Intersect([
+      EngineNetwork,
+      Type.Object({
+        range: Type.Optional(Options),
+        reserved: Addresses,
+        endpoints: Type.Array(
+          Type.Object({
+            id: Id,
+            addresses: Addresses,
+            mac: Text,
+            container: Type.Object({ id: Id, name: Text }),
+            sandbox: Type.Optional(Text),
+          }),
+        ),
+      }),
+    ]),
+  ),
+  containers: Type.Array(Container),
+  before: Type.Array(Id),
+});
+
+const One = (name: string, schema: TSchema = Text) => Type.Object({ [name]: schema }, Strict);
+
+/**
+ * Every verb that crosses the daemon's socket: what it takes, and what it calls. `POST /v1/<verb>` with these
+ * parameters as JSON answers `{ result }`, or `{ error: { code, kind, message, hint } }`.
+ */
+export const VERBS = {
+  'networks.create': verb(NetworkSpec, (w, p) => w.networks.create(p)),
+  'networks.list': verb(Type.Object({}), (w) => w.networks.list()),
+  'networks.inspect': verb(One('network'), (w, p) => w.networks.inspect(p.network as string)),
+  'networks.remove': verb(One('network'), (w, p) => w.networks.remove(p.network as string)),
+  'networks.adopt': verb(EngineNetwork, (w, p) => w.networks.adopt(p)),
+  'networks.forget': verb(One('id', Id), (w, p) => w.networks.forget(p.id as string)),
+  'pools.request': verb(
+    Type.Object(
+      { family: Type.Union([Type.Literal(4), Type.Literal(6)]), cidr: Type.Optional(Text), range: Type.Optional(Text) },
+      Strict,
+    ),
+    (w, p) => w.pools.request(p),
+  ),
+  'pools.release': verb(One('pool'), (w, p) => w.pools.release(p.pool as string)),
+  'pools.requestAddress': verb(Type.Object({ pool: Text, address: Type.Optional(Text) }, Strict), (w, p) =>
+    w.pools.requestAddress(p.pool, p.address),
+  ),
+  'pools.releaseAddress': verb(Type.Object({ pool: Text, address: Text }, Strict), (w, p) =>
+    w.pools.releaseAddress(p.pool, p.address),
+  ),
+  'endpoints.create': verb(EngineEndpoint, (w, p) => w.endpoints.create(p)),
+  'endpoints.attach': verb(Type.Object({ id: Id, sandbox: Text }, Strict), (w, p) => w.endpoints.attach(p.id, p.sandbox)),
+  'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
+  'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
+  'endpoints.list': verb(Type.Object({ network: Type.Optional(Text) }, Strict), (w, p) => w.endpoints.list(p)),
+  'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) => w.endpoints.publish(p.id, p.ports)),
+  attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network })),
+  detach: verb(Attach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
+  'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),
+  'engine.started': verb(Container, (w, p) => w.engine.started(p)),
+  'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),
+  'engine.removed': verb(One('container'), (w, p) => w.engine.removed(p.container as string)),
+  status: verb(Type.Object({}), (w) => w.status()),
+  reset: verb(Type.Object({}), (w) => w.reset()),
+} satisfies Record<string, Verb>;
+
+export type VerbName = keyof typeof VERBS;
+export type Params<V extends VerbName> = Static<(typeof VERBS)[V]['params']>;
