@@ -3,21 +3,27 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host } from './host.ts';
-import { childOf } from './process.ts';
+import { childOf, type SpawnOptions } from './process.ts';
 
 const startLimitMs = 60_000;
 const stopLimitMs = 30_000;
 
+/** What the engine needs of the host that it runs on. */
+interface EngineHost {
+  readonly name: string;
+  spawn(argv: readonly string[], options?: SpawnOptions): ChildProcess;
+  path(inside: string): string;
+}
+
 /** The Docker engine of a host. */
 export class Dockerd {
-  readonly #host: Host;
+  readonly #host: EngineHost;
   readonly #logPath: string;
   readonly #cgroup: string;
   #process: ChildProcess | undefined;
   #args: readonly string[] = [];
 
-  constructor(host: Host, logPath: string, cgroup: string) {
+  constructor(host: EngineHost, logPath: string, cgroup: string) {
     this.#host = host;
     this.#logPath = logPath;
     this.#cgroup = cgroup;

@@ -1,0 +1,74 @@
+// What the machine must have besides Node, npm, Rust, gcc and git.
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { installed } from './environment.mjs';
+import { StepFailed, step } from './step.mjs';
+
+/** A package is wanted when one of its commands is missing; another package that brings them, such as docker-ce, will do. */
+const needs = [
+  {
+    name: 'docker.io',
+    commands: ['dockerd', 'docker', 'docker-init'],
+    why: 'the engine whose containers Weave connects',
+  },
+  { name: 'nftables', commands: ['nft'], why: 'Weave writes its firewall table with it' },
+  { name: 'iptables', commands: ['iptables', 'iptables-legacy'], why: 'Docker writes its own rules with it' },
+  { name: 'iproute2', commands: ['ip', 'bridge'], why: 'tests look at links, addresses and routes with it' },
+  {
+    name: 'busybox-static',
+    files: ['/usr/share/doc/busybox-static'],
+    why: 'the container image, as there may be no registry',
+  },
+  { name: 'iputils-ping', commands: ['ping'], why: 'tests send packets with it' },
+  { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
+  { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
+];
+const policy = '/usr/sbin/policy-rc.d';
+
+export async function installDebianPackages() {
+  const missing = needs.filter(
+    ({ commands = [], files = [] }) => !commands.every(installed) || !files.every(existsSync),
+  );
+  if (missing.length === 0) return;
+  const names = missing.map(({ name }) => name);
+  if (!installed('apt-get')) throw new StepFailed(unavailable(missing));
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await step('updating the list of Debian packages', ['apt-get', 'update', '-q'], { env });
+  await withoutStartingServices(() =>
+    step(
+      `installing ${names.join(', ')}`,
+      ['apt-get', 'install', '-q', '--yes', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', ...names],
+      { env },
+    ),
+  );
+}
+
+/** An engine that starts on installation would change the machine's network before we were asked to. */
+async function withoutStartingServices(install) {
+  if (existsSync(policy)) return install();
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    return await install();
+  } finally {
+    rmSync(policy);
+  }
+}
+
+function unavailable(missing) {
+  const lines = missing.map(({ name, why }) => `  ${name.padEnd(16)} ${why}`);
+  return `This machine has no apt-get. Install what these Debian packages bring, then try again:\n${lines.join('\n')}`;
+}
+
+export function requireRoot(why) {
+  if (process.getuid() === 0) return;
+  const rerun = `sudo --preserve-env=PATH npm ${process.env.npm_lifecycle_event === 'test' ? 'test' : `run ${process.env.npm_lifecycle_event ?? 'test'}`}`;
+  throw new StepFailed(`This needs root: ${why}. Run: ${rerun}`);
+}
+
+/** Rust is the one tool that we do not install. */
+export function requireRust() {
+  if (installed('cargo') && spawnSync('cc', ['--version']).status === 0) return;
+  throw new StepFailed(
+    'The native addon is built with Rust and a C linker: install https://rustup.rs and gcc, then try again.',
+  );
+}
