@@ -13,6 +13,10 @@ use crate::{
     parse::Mac,
 };
 
+#[allow(clippy::cast_possible_truncation)] // AF_PACKET is 17; sockaddr_ll is 20 bytes.
+const AF_PACKET: libc::sa_family_t = libc::AF_PACKET as libc::sa_family_t;
+#[allow(clippy::cast_possible_truncation)]
+const SOCKADDR_LL_LEN: libc::socklen_t = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
 const ICMPV6: u8 = 58;
@@ -39,7 +43,7 @@ fn transmit(index: u32, frame: &[u8]) -> io::Result<()> {
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
     // SAFETY: sockaddr_ll is plain data for which all zeroes are a value.
     let mut target: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    target.sll_family = libc::AF_PACKET as u16;
+    target.sll_family = AF_PACKET;
     target.sll_ifindex = i32::try_from(index).unwrap_or_default();
     // SAFETY: both pointers are to live values and go with their own lengths.
     let sent = unsafe {
@@ -49,7 +53,7 @@ fn transmit(index: u32, frame: &[u8]) -> io::Result<()> {
             frame.len(),
             0,
             (&raw const target).cast(),
-            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            SOCKADDR_LL_LEN,
         )
     };
     if sent < 0 {
@@ -69,6 +73,9 @@ fn arp(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
+/// Header, target address and one option with the hardware address.
+const ADVERTISEMENT_LEN: u8 = 8 + 16 + 8;
+
 /// RFC 4861, 7.2.6, to all nodes.
 fn advertisement(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
     let mut message = vec![136, 0, 0, 0, 0x20, 0, 0, 0];
@@ -79,7 +86,7 @@ fn advertisement(mac: Mac, address: Ipv6Addr) -> Vec<u8> {
     message[2..4].copy_from_slice(&sum.to_be_bytes());
 
     let mut frame = ethernet(ALL_NODES_MAC, mac, ETH_P_IPV6);
-    frame.extend([0x60, 0, 0, 0, 0, message.len() as u8, ICMPV6, 255]);
+    frame.extend([0x60, 0, 0, 0, 0, ADVERTISEMENT_LEN, ICMPV6, 255]);
     frame.extend(address.octets());
     frame.extend(ALL_NODES.octets());
     frame.extend(message);
@@ -99,7 +106,7 @@ fn checksum(from: Ipv6Addr, message: &[u8]) -> u16 {
     let mut covered = Vec::with_capacity(40 + message.len());
     covered.extend(from.octets());
     covered.extend(ALL_NODES.octets());
-    covered.extend((message.len() as u32).to_be_bytes());
+    covered.extend([0, 0, 0, ADVERTISEMENT_LEN]);
     covered.extend([0, 0, 0, ICMPV6]);
     covered.extend(message);
     let mut sum: u32 = covered
@@ -109,7 +116,7 @@ fn checksum(from: Ipv6Addr, message: &[u8]) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    !(sum as u16)
+    !u16::try_from(sum).unwrap_or_default()
 }
 
 /// What the link sends from; only Ethernet has neighbours to tell.

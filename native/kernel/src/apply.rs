@@ -183,7 +183,7 @@ impl Batch<'_> {
             return Ok(());
         };
         site.forget(name);
-        match site.socket.change(link::delete(name)) {
+        match site.socket.change(&link::delete(name)) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             outcome => outcome,
         }

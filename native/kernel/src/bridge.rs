@@ -4,11 +4,11 @@ use nix::errno::Errno;
 
 use crate::{
     error::Result,
-    message::link::{Traits, add_bridge},
+    message::link::{self, Traits},
     netns::SWITCH,
     op::Bridge,
     parse,
-    site::Sites,
+    site::{Site, Sites},
 };
 
 const KIND: &str = "bridge";
@@ -23,7 +23,7 @@ pub fn add(sites: &mut Sites, bridge: &Bridge) -> Result<()> {
     };
     let site = sites.at(&bridge.netns)?;
     site.forget(name);
-    match site.socket.change(add_bridge(name, &traits)) {
+    match create(site, name, &traits) {
         Err(error) if error.is(Errno::EEXIST) => {
             let Some(existing) = site.link(name)? else {
                 return Err(error);
@@ -35,10 +35,25 @@ pub fn add(sites: &mut Sites, bridge: &Bridge) -> Result<()> {
                 return Err(error);
             }
             site.delete(&existing)?;
-            site.socket.change(add_bridge(name, &traits))
+            create(site, name, &traits)
         }
         outcome => outcome,
     }
+}
+
+/// A bridge adjusts its MTU to its ports (`br_mtu_auto_adjust`), back to 1500 when the last one leaves,
+/// until its MTU is changed by hand (`BROPT_MTU_SET_BY_USER`); the one given at creation does not count.
+fn create(site: &mut Site, name: &str, traits: &Traits) -> Result<()> {
+    let provisional = Traits {
+        mtu: traits.mtu.map(|mtu| if mtu == 1500 { 1499 } else { 1500 }),
+        ..traits.clone()
+    };
+    site.socket.change(&link::add_bridge(name, &provisional))?;
+    let by_hand = Traits {
+        mtu: traits.mtu,
+        ..Traits::default()
+    };
+    site.socket.change(&link::set(name, &by_hand))
 }
 
 /// Whether a link that has a name we want may be deleted for it. In the switch everything is ours;

@@ -19,7 +19,7 @@ use crate::{
 pub struct Content {
     pub request: Request,
     /// Answers that mean that it is so already.
-    content_with: &'static [Errno],
+    tolerated: &'static [Errno],
     /// The route that must be there for EEXIST to mean that it is so already.
     route: Option<Route>,
 }
@@ -28,20 +28,20 @@ impl Content {
     pub fn new(request: Request) -> Self {
         Self {
             request,
-            content_with: &[],
+            tolerated: &[],
             route: None,
         }
     }
 
-    fn content_with(mut self, errnos: &'static [Errno]) -> Self {
-        self.content_with = errnos;
+    fn tolerating(mut self, errnos: &'static [Errno]) -> Self {
+        self.tolerated = errnos;
         self
     }
 
     /// What the kernel's answer comes to.
     pub fn settle(&self, site: &mut Site, answer: Result<()>) -> Result<()> {
         match answer {
-            Err(error) if self.content_with.iter().any(|errno| error.is(*errno)) => Ok(()),
+            Err(error) if self.tolerated.iter().any(|errno| error.is(*errno)) => Ok(()),
             Err(error) if error.is(Errno::EEXIST) => match &self.route {
                 Some(route) if has_route(site, route)? => Ok(()),
                 _ => Err(error),
@@ -102,7 +102,7 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
         Op::DeleteAddress { link, address, .. } => {
             let cidr = parse::cidr("address", address)?;
             let request = address::delete(on(site, link)?, cidr);
-            Ok(Content::new(request).content_with(&[Errno::EADDRNOTAVAIL]))
+            Ok(Content::new(request).tolerating(&[Errno::EADDRNOTAVAIL]))
         }
         Op::AddRoute {
             link,
@@ -123,7 +123,7 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
             ..
         } => {
             let route = route_on(site, link, destination, gateway.as_deref())?;
-            Ok(Content::new(route::delete(&route)).content_with(&[Errno::ESRCH]))
+            Ok(Content::new(route::delete(&route)).tolerating(&[Errno::ESRCH]))
         }
         _ => prepare_neighbour(site, op),
     }
@@ -140,7 +140,7 @@ fn prepare_neighbour(site: &mut Site, op: &Op) -> Result<Content> {
         Op::DeleteNeighbour { link, address, .. } => {
             let address = parse::ip("address", address)?;
             let request = neighbour::delete(on(site, link)?, address);
-            Ok(Content::new(request).content_with(&[Errno::ENOENT]))
+            Ok(Content::new(request).tolerating(&[Errno::ENOENT]))
         }
         Op::AddFdb {
             link,
@@ -165,7 +165,7 @@ fn prepare_neighbour(site: &mut Site, op: &Op) -> Result<Content> {
                 parse::ip("destination", destination)?,
             );
             let request = neighbour::delete_fdb(on(site, link)?, mac, to);
-            Ok(Content::new(request).content_with(&[Errno::ENOENT]))
+            Ok(Content::new(request).tolerating(&[Errno::ENOENT]))
         }
         _ => Err(Errno::EOPNOTSUPP.into()),
     }

@@ -1,7 +1,7 @@
 //! The handle: opens the switch, hands jobs to the worker, and always answers.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Mutex, PoisonError,
         mpsc::{Sender, channel},
@@ -11,16 +11,13 @@ use std::{
 use nix::errno::Errno;
 
 use crate::{
-    apply,
+    apply, demolish,
     error::{Error, Result},
-    message::link::{self, Traits},
     netns::{self, HOST_PATH},
     observe,
     observed::Observed,
     op::{Applied, Op, Query},
     pin,
-    reaper::REAP_GROUP,
-    site::Site,
     worker::{self, Ground, Job, Worker},
 };
 
@@ -93,7 +90,7 @@ impl Kernel {
     pub fn destroy(&self, reply: impl FnOnce(Result<()>) + Send + 'static) {
         let path = self.switch_path.clone();
         let job: Job = Box::new(move |worker| {
-            reply(worker.and_then(|worker| demolish(worker, &path)));
+            reply(worker.and_then(|worker| demolish::demolish(worker, &path)));
         });
         self.submit(job);
         self.close();
@@ -182,37 +179,5 @@ impl<I, O, F: FnOnce(Vec<O>)> Call<I, O, F> {
 impl<I, O, F: FnOnce(Vec<O>)> Drop for Call<I, O, F> {
     fn drop(&mut self) {
         self.refuse_all(&Error::panicked("the worker did not finish this call"));
-    }
-}
-
-/// Deleting the links first makes `destroy` answer when they are gone; the namespace itself is taken
-/// down by the kernel later, and until then a VXLAN device would keep its VNI on the host.
-fn demolish(worker: &mut Worker, path: &Path) -> Result<()> {
-    worker.reaper.finish();
-    let site = worker.sites.at(netns::SWITCH)?;
-    delete_all(site)?;
-    pin::unpin(path)
-}
-
-fn delete_all(site: &mut Site) -> Result<()> {
-    let doomed = Traits {
-        group: Some(REAP_GROUP),
-        ..Traits::default()
-    };
-    let links = observe::links(site)?;
-    let mark: Vec<_> = links
-        .iter()
-        .filter(|link| link.name != "lo")
-        .map(|link| link::set_index(link.index, &doomed))
-        .collect();
-    if mark.is_empty() {
-        return Ok(());
-    }
-    for send in mark.chunks(apply::SEND_MAX) {
-        site.socket.transact(send)?;
-    }
-    match site.socket.change(link::delete_group(REAP_GROUP)) {
-        Err(error) if error.is(Errno::ENODEV) => Ok(()),
-        outcome => outcome,
     }
 }

@@ -7,6 +7,7 @@ mod announce;
 mod apply;
 mod bridge;
 mod content;
+mod demolish;
 mod error;
 mod kernel;
 mod link;

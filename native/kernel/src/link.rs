@@ -66,7 +66,9 @@ impl Link {
             LinkAttribute::Group(group) => self.group = group,
             LinkAttribute::LinkNetNsId(id) => self.lower_netns = Some(id),
             LinkAttribute::LinkInfo(infos) => {
-                infos.into_iter().for_each(|info| self.describe(info))
+                for info in infos {
+                    self.describe(info);
+                }
             }
             _ => {}
         }

@@ -107,6 +107,11 @@ impl Home {
         self.lost.get()
     }
 
+    #[cfg(test)]
+    pub fn strand(&self) {
+        self.lost.set(true);
+    }
+
     /// Runs `work` inside `netns` and comes back, also when it fails or panics.
     pub fn visit<T>(&self, netns: &Netns, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let _return = Return(self);

@@ -90,7 +90,7 @@ fn pin_new(path: &Path) -> Result<()> {
         .name("weave-pin".to_owned())
         .spawn(move || -> Result<()> {
             unshare(CloneFlags::CLONE_NEWNET)?;
-            RouteSocket::open()?.change(set(
+            RouteSocket::open()?.change(&set(
                 "lo",
                 &Traits {
                     up: Some(true),

@@ -82,7 +82,7 @@ fn serve(inbox: &Receiver<Netns>, home: &Netns) {
 
 fn reap(netns: &Netns) -> Result<()> {
     enter(netns)?;
-    match RouteSocket::open()?.change(delete_group(REAP_GROUP)) {
+    match RouteSocket::open()?.change(&delete_group(REAP_GROUP)) {
         Err(error) if error.is(Errno::ENODEV) => Ok(()),
         outcome => outcome,
     }

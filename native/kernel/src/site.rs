@@ -79,14 +79,14 @@ impl Site {
     /// Brings an existing link to what is wanted.
     pub fn adjust(&mut self, link: &Link, wanted: &Traits) -> Result<()> {
         match link.lacks(wanted) {
-            Some(lacking) => self.socket.change(link::set_index(link.index, &lacking)),
+            Some(lacking) => self.socket.change(&link::set_index(link.index, &lacking)),
             None => Ok(()),
         }
     }
 
     pub fn delete(&mut self, link: &Link) -> Result<()> {
         self.forget(&link.name);
-        match self.socket.change(link::delete_index(link.index)) {
+        match self.socket.change(&link::delete_index(link.index)) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             outcome => outcome,
         }
@@ -175,5 +175,10 @@ impl Sites {
 
     pub fn is_spoiled(&self) -> bool {
         self.spoiled
+    }
+
+    #[cfg(test)]
+    pub fn strand(&self) {
+        self.home.strand();
     }
 }

@@ -26,6 +26,11 @@ const DUMP_TRIES: usize = 5;
 const HEADER_LEN: usize = 16;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
+#[cfg(test)]
+thread_local! {
+    static PANIC_NEXT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 /// The answers to the requests of one send, in their order.
 pub type Answers = Vec<Result<()>>;
 /// Message type and payload.
@@ -81,8 +86,8 @@ impl RouteSocket {
     }
 
     /// One request, one ACK.
-    pub fn change(&mut self, request: Request) -> Result<()> {
-        self.transact([&request])?.into_iter().collect()
+    pub fn change(&mut self, request: &Request) -> Result<()> {
+        self.transact([request])?.into_iter().collect()
     }
 
     /// Reads one object.
@@ -162,7 +167,15 @@ impl RouteSocket {
         self.sequence
     }
 
+    /// Has the next send on this thread panic.
+    #[cfg(test)]
+    pub fn panic_next_on_this_thread() {
+        PANIC_NEXT.set(true);
+    }
+
     fn send(&self, bytes: &[u8]) -> Result<()> {
+        #[cfg(test)]
+        assert!(!PANIC_NEXT.replace(false), "on purpose");
         loop {
             match self.socket.send(bytes, 0) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

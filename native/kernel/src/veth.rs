@@ -41,7 +41,7 @@ pub fn add(sites: &mut Sites, veth: &Veth) -> Result<()> {
     };
     let request = add_veth(name, &traits, &far);
     for _ in 0..TRIES {
-        match sites.at(&veth.netns)?.socket.change(request.clone()) {
+        match sites.at(&veth.netns)?.socket.change(&request) {
             Err(error) if error.is(Errno::EEXIST) => {
                 if let Some((near, far)) = find_pair(sites, veth, &far_netns)? {
                     sites.at(&veth.peer.netns)?.adjust(&far, &far_traits)?;

@@ -35,7 +35,7 @@ pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
         ..Traits::default()
     };
     let request = add_vxlan(name, &traits, &device, &site.netns);
-    match sites.at(HOST)?.socket.change(request.clone()) {
+    match sites.at(HOST)?.socket.change(&request) {
         Err(error) if error.is(Errno::EEXIST) => {
             let site = sites.at(&vxlan.netns)?;
             // Also EEXIST: another device of this host has the same VNI and port. The kernel's words say so.
@@ -49,7 +49,7 @@ pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
                 return Err(error);
             }
             site.delete(&existing)?;
-            sites.at(HOST)?.socket.change(request)
+            sites.at(HOST)?.socket.change(&request)
         }
         outcome => outcome,
     }

@@ -122,3 +122,88 @@ fn words(payload: &(dyn Any + Send)) -> String {
         .or_else(|| payload.downcast_ref::<String>().cloned());
     words.unwrap_or_else(|| "a panic without words".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::mpsc::Sender};
+
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+    use crate::{netns, op::Op, socket::RouteSocket};
+
+    /// On the test's own thread, in namespaces that end with it.
+    fn worker() -> Sender<Job> {
+        let fresh = || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("these tests need root");
+            netns::open(Path::new("/proc/thread-self/ns/net")).unwrap()
+        };
+        start(Ground {
+            host: fresh(),
+            switch: fresh(),
+        })
+        .unwrap()
+    }
+
+    fn ask<T: Send + 'static>(
+        jobs: &Sender<Job>,
+        question: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> T {
+        let (reply, answer) = channel();
+        let job = move |worker: Result<&mut Worker>| {
+            reply.send(question(worker.unwrap())).unwrap();
+        };
+        jobs.send(Box::new(job)).unwrap();
+        answer.recv().unwrap()
+    }
+
+    #[test]
+    fn a_panicking_job_does_not_end_the_worker() {
+        let jobs = worker();
+        jobs.send(Box::new(|_| panic!("on purpose"))).unwrap();
+        let found = ask(&jobs, |worker| {
+            worker.sites.at("switch").unwrap().link("lo")
+        });
+        assert!(found.unwrap().is_some());
+    }
+
+    #[test]
+    fn a_panic_inside_another_namespace_comes_home() {
+        let jobs = worker();
+        let home = ask(&jobs, |_| netns::identity("/proc/thread-self/ns/net"));
+        jobs.send(Box::new(|worker| {
+            let sites = &mut worker.unwrap().sites;
+            let _ = sites.inside("switch", || -> Result<()> { panic!("on purpose") });
+        }))
+        .unwrap();
+        let after = ask(&jobs, |_| netns::identity("/proc/thread-self/ns/net"));
+        assert_eq!(home.unwrap(), after.unwrap());
+    }
+
+    #[test]
+    fn a_stranded_thread_is_replaced() {
+        let jobs = worker();
+        let before = ask(&jobs, |worker| {
+            worker.sites.strand();
+            std::thread::current().id()
+        });
+        let after = ask(&jobs, |_| std::thread::current().id());
+        assert_ne!(before, after);
+    }
+
+    #[test]
+    fn a_panic_in_a_batch_is_that_batchs_failure_and_its_sockets_are_renewed() {
+        let jobs = worker();
+        let applied = ask(&jobs, |worker| {
+            let ops = [Op::DeleteLink {
+                netns: "switch".to_owned(),
+                name: "absent".to_owned(),
+            }];
+            RouteSocket::panic_next_on_this_thread();
+            crate::apply::apply(&mut worker.sites, &worker.reaper, &ops)
+        });
+        let failed = applied.failed.unwrap();
+        assert_eq!((failed.index, failed.code.as_str()), (0, "EPANIC"));
+        assert!(ask(&jobs, |worker| !worker.sites.is_spoiled()));
+    }
+}

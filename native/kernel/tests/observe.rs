@@ -1,0 +1,143 @@
+//! Reading: a whole namespace, or links by name with what is on them.
+
+mod lab;
+
+use lab::{Container, Host, attach};
+
+#[test]
+fn a_whole_namespace() {
+    let host = Host::with_bridge();
+    let a = Container::new();
+    host.apply_all(attach("va", &a, 2));
+    let observed = host.observe(&a.path, None);
+    let names: Vec<&str> = observed
+        .links
+        .iter()
+        .map(|link| link.name.as_str())
+        .collect();
+    assert_eq!(names, ["lo", "ethwe"]);
+    assert!(
+        observed
+            .addresses
+            .iter()
+            .any(|found| found.link == "ethwe" && found.address == "fd00::2/64")
+    );
+    let connected = observed
+        .routes
+        .iter()
+        .find(|found| found.destination == "10.32.0.0/24")
+        .unwrap();
+    assert_eq!(
+        (connected.protocol, connected.link.as_deref()),
+        (2, Some("ethwe"))
+    );
+    assert!(
+        observed
+            .routes
+            .iter()
+            .any(|found| found.destination == "224.0.0.0/4" && found.gateway.is_none())
+    );
+    assert!(
+        observed
+            .routes
+            .iter()
+            .all(|found| !found.destination.starts_with("127.")),
+        "only the main table"
+    );
+}
+
+#[test]
+fn links_by_name_with_what_is_on_them_and_nothing_else() {
+    let host = Host::with_bridge();
+    let a = Container::new();
+    host.apply_all(attach("va", &a, 2));
+    assert!(a.run("ip link add other type bridge").status.success());
+    assert!(a.run("ip addr add 192.0.2.1/24 dev other").status.success());
+    assert!(a.run("ip link set other up").status.success());
+    let observed = host.observe(
+        &a.path,
+        Some(&["ethwe", "absent", "", "far-too-long-a-name"]),
+    );
+    assert_eq!(observed.code, None);
+    assert_eq!(observed.links.len(), 1);
+    assert!(observed.addresses.iter().all(|found| found.link == "ethwe"));
+    assert!(
+        observed
+            .routes
+            .iter()
+            .all(|found| found.link.as_deref() == Some("ethwe"))
+    );
+    assert!(
+        observed
+            .addresses
+            .iter()
+            .any(|found| found.address == "10.32.0.2/24")
+    );
+    assert!(
+        observed
+            .routes
+            .iter()
+            .any(|found| found.gateway.as_deref() == Some("10.32.0.1"))
+    );
+}
+
+#[test]
+fn a_links_particulars() {
+    let host = Host::with_bridge();
+    let a = Container::new();
+    host.apply_all(attach("va", &a, 2));
+    assert!(
+        a.run("ip link set ethwe alias mine group 7")
+            .status
+            .success()
+    );
+    let near = host.link("switch", "va").unwrap();
+    let far = host.link(&a.path, "ethwe").unwrap();
+    assert_eq!(near.master.as_deref(), Some("br0"));
+    assert_eq!(
+        (near.kind.as_str(), near.mtu, near.up),
+        ("veth", 1450, true)
+    );
+    assert_eq!((far.alias.as_deref(), far.group), (Some("mine"), 7));
+    assert_eq!(
+        (near.peer_index, far.peer_index),
+        (Some(far.index), Some(near.index))
+    );
+    assert_eq!(host.link("switch", "br0").unwrap().mac, "02:00:00:00:00:01");
+}
+
+/// More than one datagram's worth, while the table keeps changing.
+#[test]
+fn a_large_table_that_changes_meanwhile() {
+    let host = Host::with_bridge();
+    let containers: Vec<Container> = (0..100).map(|_| Container::new()).collect();
+    for (n, container) in containers.iter().enumerate() {
+        host.apply_all(vec![weave_kernel::Op::AddVeth(lab::pair(
+            &format!("v{n}"),
+            container,
+        ))]);
+    }
+    std::thread::scope(|scope| {
+        let second = host.reopened();
+        scope.spawn(move || {
+            for n in 0..40 {
+                let name = format!("c{}", n % 2);
+                let churn = vec![lab::bridge(&name), lab::delete_link("switch", &name)];
+                let _ = second.apply_and_wait(vec![churn]);
+            }
+        });
+        for _ in 0..30 {
+            let observed = host.observe("switch", None);
+            if observed.code.is_none() {
+                let pairs = observed
+                    .links
+                    .iter()
+                    .filter(|link| link.name.starts_with('v'))
+                    .count();
+                assert_eq!(pairs, 100);
+            } else {
+                assert_eq!(observed.code.as_deref(), Some("EINTR"), "the only excuse");
+            }
+        }
+    });
+}
