@@ -47,6 +47,9 @@ function stopSignal(): AbortSignal {
 const aborted = (signal: AbortSignal) => signal.aborted || once(signal, 'abort');
 
 function logger(level: LogLevel): Log {
-  const out = pino({ level: level === 'warning' ? 'warn' : level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
+  const out = pino(
+    { level: level === 'warning' ? 'warn' : level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination(2),
+  );
   return (at, message, fields = {}) => out[at](fields, message);
 }

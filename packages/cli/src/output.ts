@@ -9,7 +9,9 @@ export function print<T>(value: T, json: boolean | undefined, text: (value: T) =
 /** What happened, to what, and what to do; and the exit code that its kind has. */
 export function failWith(error: unknown, json: boolean): void {
   const ours = asWeaveError(error);
-  process.stderr.write(json ? `${JSON.stringify({ error: ours })}\n` : `weave: ${ours.message}\n  ${ours.hint} (${ours.code})\n`);
+  process.stderr.write(
+    json ? `${JSON.stringify({ error: ours })}\n` : `weave: ${ours.message}\n  ${ours.hint} (${ours.code})\n`,
+  );
   process.exitCode = FACES[ours.kind].exit;
 }
 
@@ -17,7 +19,14 @@ export function failWith(error: unknown, json: boolean): void {
 export function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** Says on standard error what takes longer than a second, while it does; only to a person. */

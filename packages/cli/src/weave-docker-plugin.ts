@@ -17,7 +17,9 @@ interface Options {
 }
 
 const program = new Command('weave-docker-plugin')
-  .description('The libnetwork plugin by itself: answers the engine on one socket, for the daemon of this host or in its place.')
+  .description(
+    'The libnetwork plugin by itself: answers the engine on one socket, for the daemon of this host or in its place.',
+  )
   .option('--socket <path>', 'where the engine looks for it', '/run/docker/plugins/weave.sock')
   .addOption(nameserverOption())
   .addOption(logLevelOption())

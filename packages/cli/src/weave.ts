@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { buildProgram } from './program.ts';
 import { failWith } from './output.ts';
+import { buildProgram } from './program.ts';
 
 // A reader that went away, such as head, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

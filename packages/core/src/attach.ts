@@ -1,4 +1,15 @@
-import { type Cidr, cidr, contains, covers, formatAddress, formatCidr, hostBounds, parseCidr, sizeOf, subnet } from './address.ts';
+import {
+  type Cidr,
+  cidr,
+  contains,
+  covers,
+  formatAddress,
+  formatCidr,
+  hostBounds,
+  parseCidr,
+  sizeOf,
+  subnet,
+} from './address.ts';
 import { freeMac, mustBeUnused } from './endpoints.ts';
 import { fail } from './errors.ts';
 import { lowestFree, mustBeFree } from './ipam.ts';
@@ -29,7 +40,11 @@ export function parseAddressRequest(text: string): AddressRequest {
 
 function mustBeHost(addr: Cidr, within: Cidr, text: string): void {
   const { first, last } = hostBounds(within);
-  if (addr.value < first || addr.value > last) fail('WEAVE_INVALID_ADDRESS', `${text} is the network or broadcast address of ${formatCidr({ ...within, value: first - 1n })}`);
+  if (addr.value < first || addr.value > last)
+    fail(
+      'WEAVE_INVALID_ADDRESS',
+      `${text} is the network or broadcast address of ${formatCidr({ ...within, value: first - 1n })}`,
+    );
   if (addr.family === 4 && (addr.value >> 24n === 127n || addr.value >> 28n >= 14n || addr.value >> 24n === 0n))
     fail('WEAVE_INVALID_ADDRESS', `${text} is not a unicast address`);
   if (addr.family === 6 && (addr.value >> 120n === 0xffn || addr.value <= 1n || addr.value >> 118n === 0x3fan))
@@ -45,7 +60,10 @@ export interface AttachTarget {
 
 /** The endpoint that this target has on this network, if any. */
 export function attachmentOf(state: State, network: Network, target: AttachTarget): Endpoint | undefined {
-  const candidates = [...state.endpointsIn(target.id), ...(target.container ? state.endpointsIn(target.container.id) : [])];
+  const candidates = [
+    ...state.endpointsIn(target.id),
+    ...(target.container ? state.endpointsIn(target.container.id) : []),
+  ];
   return candidates.find((e) => e.network === network.id && e.owner === 'weave');
 }
 
@@ -73,7 +91,8 @@ export function attach(state: State, network: Network, target: AttachTarget, req
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: attachName(network) },
     ...(target.container ? { container: target.container } : {}),
   };
-  const changes: Change[] = JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
+  const changes: Change[] =
+    JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
   return { endpoint, granted, changes };
 }
 
@@ -85,7 +104,9 @@ interface Holder {
 function resolve(state: State, network: Network, request: AddressRequest, holder: Holder): string[] {
   if (request.kind === 'exact') return [claim(state, network, request.cidr, holder)];
   if (request.kind === 'subnet') return [allocate(state, network, request.cidr, holder)];
-  const firsts = ([4, 6] as const).flatMap((family) => network.subnets.find((s) => cidr(s.cidr).family === family) ?? []);
+  const firsts = ([4, 6] as const).flatMap(
+    (family) => network.subnets.find((s) => cidr(s.cidr).family === family) ?? [],
+  );
   return firsts.map((s) => allocate(state, network, cidr(s.cidr), holder));
 }
 
@@ -94,7 +115,9 @@ function claim(state: State, network: Network, wanted: Cidr, { owner, addresses 
   if (addresses.includes(text)) return text;
   const plain = formatAddress(wanted);
   if (addresses.some((other) => other.startsWith(`${plain}/`)))
-    fail('WEAVE_ADDRESS_IN_USE', `the container has ${plain} already, with another prefix length`, { hint: 'Detach that address first.' });
+    fail('WEAVE_ADDRESS_IN_USE', `the container has ${plain} already, with another prefix length`, {
+      hint: 'Detach that address first.',
+    });
   mustBeUnused(state, network, wanted);
   const home = state.subnetOf(network, wanted);
   if (!home) return text;
@@ -108,14 +131,20 @@ function allocate(state: State, network: Network, window: Cidr, { addresses }: H
   if (had) return had;
   const home = network.subnets.find((s) => covers(cidr(s.cidr), window));
   if (!home)
-    fail('WEAVE_INVALID_SUBNET', `${formatCidr(window)} is not inside ${network.subnets.map((s) => s.cidr).join(' or ')} of network ${network.name}`, {
-      hint: 'Give an exact address, or create a network with this subnet.',
-    });
+    fail(
+      'WEAVE_INVALID_SUBNET',
+      `${formatCidr(window)} is not inside ${network.subnets.map((s) => s.cidr).join(' or ')} of network ${network.name}`,
+      {
+        hint: 'Give an exact address, or create a network with this subnet.',
+      },
+    );
   const pool = poolOf(network, home);
   const whole = home.cidr === formatCidr(window);
   const mine = new Set(addresses.map((text) => cidr(text).value));
   // A window narrower than the subnet is a subnet to its containers: its first and last address are not hosts there.
-  const addr = whole ? lowestFree(state, pool, undefined, mine) : lowestFree(state, pool, window, mine.union(edges(window)));
+  const addr = whole
+    ? lowestFree(state, pool, undefined, mine)
+    : lowestFree(state, pool, window, mine.union(edges(window)));
   return formatCidr({ ...addr, length: window.length });
 }
 
@@ -126,7 +155,8 @@ function edges(window: Cidr): Set<bigint> {
 
 /** The pool of a subnet whose addresses Weave hands out. */
 const poolOf = (network: Network, { cidr: text, pool }: Subnet): string =>
-  pool ?? fail('WEAVE_ENGINE_IPAM', `the addresses of ${text} on network ${network.name} are handed out by the Docker engine`);
+  pool ??
+  fail('WEAVE_ENGINE_IPAM', `the addresses of ${text} on network ${network.name} are handed out by the Docker engine`);
 
 /**
  * Takes these addresses away, or all of them; the endpoint goes with its last one. Addresses that are not there are
@@ -134,7 +164,8 @@ const poolOf = (network: Network, { cidr: text, pool }: Subnet): string =>
  */
 export function detach(state: State, endpoint: Endpoint | undefined, requests: readonly AddressRequest[]) {
   if (!endpoint) return { removed: [], changes: [] as Change[] };
-  const going = (text: string) => requests.length === 0 || requests.some((request) => matches(state, endpoint, request, text));
+  const going = (text: string) =>
+    requests.length === 0 || requests.some((request) => matches(state, endpoint, request, text));
   const removed = endpoint.addresses.filter(going);
   const addresses = endpoint.addresses.filter((text) => !going(text));
   const record = addresses.length > 0 ? { ...endpoint, addresses } : null;
@@ -145,5 +176,7 @@ export function detach(state: State, endpoint: Endpoint | undefined, requests: r
 function matches(state: State, endpoint: Endpoint, request: AddressRequest, text: string): boolean {
   if (request.kind === 'exact') return text === formatCidr(request.cidr);
   if (request.kind === 'subnet') return cidr(text).length === request.cidr.length && contains(request.cidr, cidr(text));
-  return state.networks.get(endpoint.network)!.subnets.some((s) => cidr(s.cidr).length === cidr(text).length && contains(cidr(s.cidr), cidr(text)));
+  return state.networks
+    .get(endpoint.network)!
+    .subnets.some((s) => cidr(s.cidr).length === cidr(text).length && contains(cidr(s.cidr), cidr(text)));
 }

@@ -80,10 +80,20 @@ function overlay(state: State, { id, vni, mtu }: Network): Resource[] {
   const destinationOf = (peer: string) => state.peers.get(peer)?.underlay;
   const local = destinationOf(state.self);
   const resources: Resource[] = [
-    { op: 'addVxlan', netns: SWITCH, name: link, vni, port: VXLAN_PORT, mtu, master: bridgeName(id), ...(local ? { local } : {}) },
+    {
+      op: 'addVxlan',
+      netns: SWITCH,
+      name: link,
+      vni,
+      port: VXLAN_PORT,
+      mtu,
+      master: bridgeName(id),
+      ...(local ? { local } : {}),
+    },
   ];
   const flooded = new Set(remote.map((e) => destinationOf(e.peer)).filter((d) => d !== undefined));
-  for (const destination of [...flooded].sort()) resources.push({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination });
+  for (const destination of [...flooded].sort())
+    resources.push({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination });
   for (const { mac, peer } of remote) {
     const destination = destinationOf(peer);
     if (destination) resources.push({ op: 'addFdb', netns: SWITCH, link, mac, destination });
@@ -96,11 +106,21 @@ export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   const unit = { key: `endpoint/${endpoint.id}` };
   const network = state.networks.get(endpoint.network);
   if (!endpoint.sandbox || !network || endpoint.peer !== state.self) return { ...unit, resources: [] };
-  return { ...unit, resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(network, endpoint) };
+  return {
+    ...unit,
+    resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(network, endpoint),
+  };
 }
 
 const port = (network: Network, { id }: Endpoint) =>
-  ({ op: 'addVeth', netns: SWITCH, name: portName(id), mtu: network.mtu, master: bridgeName(network.id), up: true }) as const;
+  ({
+    op: 'addVeth',
+    netns: SWITCH,
+    name: portName(id),
+    mtu: network.mtu,
+    master: bridgeName(network.id),
+    up: true,
+  }) as const;
 
 /** The engine finishes the work: it moves the link, names it, gives it its addresses and brings it up. */
 const handover = (network: Network, endpoint: Endpoint): Resource[] => [
@@ -124,13 +144,20 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
 
 /** An engine may have turned IPv6 off in a sandbox; and no neighbour's router advertisement is heeded. */
 const inet6 = (netns: string, link: string): Resource[] =>
-  ['disable_ipv6', 'accept_ra'].map((key) => ({ op: 'setSysctl', netns, key: `net/ipv6/conf/${link}/${key}`, value: '0' }));
+  ['disable_ipv6', 'accept_ra'].map((key) => ({
+    op: 'setSysctl',
+    netns,
+    key: `net/ipv6/conf/${link}/${key}`,
+    value: '0',
+  }));
 
 /** Everything this host should have, parents first. */
 export const desired = (state: State): Unit[] => [
   desiredSwitch(),
   ...[...state.networks.values()].map((network) => desiredNetwork(state, network)),
-  ...[...state.endpoints.values()].map((endpoint) => desiredEndpoint(state, endpoint)).filter((u) => u.resources.length > 0),
+  ...[...state.endpoints.values()]
+    .map((endpoint) => desiredEndpoint(state, endpoint))
+    .filter((u) => u.resources.length > 0),
 ];
 
 /** What an attached endpoint's neighbours should be told after these addresses came. */

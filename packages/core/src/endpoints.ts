@@ -41,14 +41,16 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
 
 function sameOrFail(existing: Endpoint, wanted: Endpoint) {
   const same = existing.network === wanted.network && `${existing.addresses}` === `${wanted.addresses}`;
-  if (!same) fail('WEAVE_ENDPOINT_EXISTS', `endpoint ${wanted.id} exists with other addresses: ${existing.addresses.join(' ')}`);
+  if (!same)
+    fail('WEAVE_ENDPOINT_EXISTS', `endpoint ${wanted.id} exists with other addresses: ${existing.addresses.join(' ')}`);
   return { endpoint: existing, changes: [] };
 }
 
 function checkMac(given: string): string {
   const mac = given.toLowerCase();
   // The group bit: a multicast address is no station's.
-  if (!MAC.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1) fail('WEAVE_INVALID_REQUEST', `${given} is not a MAC address`);
+  if (!MAC.test(mac) || Number.parseInt(mac.slice(0, 2), 16) & 1)
+    fail('WEAVE_INVALID_REQUEST', `${given} is not a MAC address`);
   return mac;
 }
 
@@ -118,4 +120,3 @@ export function nameEndpoint(state: State, id: string, container: { id: string; 
   if (!current || (current.container?.id === container.id && current.container.name === container.name)) return [];
   return [{ table: 'endpoint', id, record: { ...current, container } }];
 }
-

@@ -12,7 +12,10 @@ export type Kind =
 /** Every error of Weave: identity → behaviour, and the advice given when the thrower has none better. */
 export const CATALOGUE = {
   WEAVE_INVALID_ADDRESS: ['invalid', 'Write addresses as 10.2.1.1/24 or fd00::1/64, subnets as net:10.2.1.0/24.'],
-  WEAVE_INVALID_NAME: ['invalid', 'Names start with a letter or digit and hold only letters, digits, "_", "." and "-".'],
+  WEAVE_INVALID_NAME: [
+    'invalid',
+    'Names start with a letter or digit and hold only letters, digits, "_", "." and "-".',
+  ],
   WEAVE_INVALID_SUBNET: ['invalid', 'A subnet is a network address with its prefix length, such as 10.2.0.0/16.'],
   WEAVE_INVALID_REQUEST: ['invalid', 'See the documentation of this call for the fields it takes.'],
   WEAVE_UNKNOWN_OPTION: ['invalid', 'Remove the option, or use one of those listed.'],
@@ -22,7 +25,10 @@ export const CATALOGUE = {
   WEAVE_ENDPOINT_NOT_FOUND: ['not-found', 'List what is attached with: weave ps'],
   WEAVE_POOL_NOT_FOUND: ['not-found', 'Create the network again: the address pool that it named is not known here.'],
   WEAVE_CONTAINER_NOT_FOUND: ['not-found', 'List the containers with: docker ps --all'],
-  WEAVE_NETNS_NOT_FOUND: ['not-found', 'Check that the process still runs, or that the path names a network namespace.'],
+  WEAVE_NETNS_NOT_FOUND: [
+    'not-found',
+    'Check that the process still runs, or that the path names a network namespace.',
+  ],
   WEAVE_NOT_RUNNING: ['conflict', 'Start the container first.'],
   WEAVE_NETWORK_EXISTS: ['conflict', 'Choose another name, or remove the network first.'],
   WEAVE_NETWORK_IN_USE: ['conflict', 'Detach its endpoints first; weave ps lists them.'],

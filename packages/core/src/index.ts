@@ -1,6 +1,14 @@
 export * from './address.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
-export { announcements, desired, desiredEndpoint, desiredNetwork, desiredSwitch, hasGateway, type Unit } from './desired.ts';
+export {
+  announcements,
+  desired,
+  desiredEndpoint,
+  desiredNetwork,
+  desiredSwitch,
+  hasGateway,
+  type Unit,
+} from './desired.ts';
 export {
   createEndpoint,
   deleteEndpoint,
@@ -15,14 +23,14 @@ export { desiredFirewall, type FirewallRules, type PortForward } from './firewal
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
 export * from './kernel.ts';
 export * from './model.ts';
-export { attachName, bridgeName, gatewayName, GATEWAY_PREFIX, handoverName, hashId, portName } from './names.ts';
+export { attachName, bridgeName, GATEWAY_PREFIX, gatewayName, handoverName, hashId, portName } from './names.ts';
 export {
   adoptNetwork,
   createNetwork,
   type EngineNetworkSpec,
   forgetNetwork,
-  nameNetwork,
   type NetworkSpec,
+  nameNetwork,
   removeNetwork,
   type SubnetSpec,
 } from './networks.ts';

@@ -37,13 +37,17 @@ const poolId = (text: string) => `weave:${text}`;
 /** Takes a subnet as a pool. A pool never overlaps another: throws WEAVE_SUBNET_OVERLAP, WEAVE_POOL_EXHAUSTED. */
 export function requestPool(state: State, request: PoolRequest): { pool: Pool; changes: Change[] } {
   const wanted = request.cidr === undefined ? chooseSubnet(state, request) : subnet(request.cidr);
-  if (wanted.family !== request.family) fail('WEAVE_INVALID_SUBNET', `${request.cidr} is not an IPv${request.family} subnet`);
+  if (wanted.family !== request.family)
+    fail('WEAVE_INVALID_SUBNET', `${request.cidr} is not an IPv${request.family} subnet`);
   const changes: Change[] = [];
   for (const other of state.pools.values()) {
     if (!overlaps(cidr(other.cidr), wanted)) continue;
     const network = state.networkOfPool(other.id);
     if (network || request.now - other.created < ORPHAN_AFTER_MS)
-      fail('WEAVE_SUBNET_OVERLAP', `${formatCidr(wanted)} overlaps ${other.cidr} of network ${network?.name ?? '(being made)'}`);
+      fail(
+        'WEAVE_SUBNET_OVERLAP',
+        `${formatCidr(wanted)} overlaps ${other.cidr} of network ${network?.name ?? '(being made)'}`,
+      );
     changes.push(...releasePool(state, other.id));
   }
   const text = formatCidr(wanted);
@@ -54,7 +58,8 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
 
 function rangeOf(outer: Cidr, range: string | undefined): { range?: string } {
   if (range === undefined || range === formatCidr(outer)) return {};
-  if (!covers(outer, subnet(range))) fail('WEAVE_INVALID_SUBNET', `the range ${range} is not inside ${formatCidr(outer)}`);
+  if (!covers(outer, subnet(range)))
+    fail('WEAVE_INVALID_SUBNET', `the range ${range} is not inside ${formatCidr(outer)}`);
   return { range };
 }
 
@@ -78,12 +83,18 @@ function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {
 export function releasePool(state: State, id: string): Change[] {
   if (!state.pools.has(id)) return [];
   const changes: Change[] = [];
-  for (const [key, lease] of state.leases) if (lease.pool === id) changes.push({ table: 'lease', id: key, record: null });
+  for (const [key, lease] of state.leases)
+    if (lease.pool === id) changes.push({ table: 'lease', id: key, record: null });
   return [...changes, { table: 'pool', id, record: null }];
 }
 
 /** The lowest free address of a pool, inside `window` where one is given. Throws WEAVE_POOL_EXHAUSTED. */
-export function lowestFree(state: State, id: string, window?: Cidr, alsoTaken: ReadonlySet<bigint> = new Set()): Address {
+export function lowestFree(
+  state: State,
+  id: string,
+  window?: Cidr,
+  alsoTaken: ReadonlySet<bigint> = new Set(),
+): Address {
   const index = state.poolIndex(id);
   const pool = state.pools.get(id)!;
   const area = window ?? cidr(pool.range ?? pool.cidr);
@@ -95,7 +106,10 @@ export function lowestFree(state: State, id: string, window?: Cidr, alsoTaken: R
   while (value <= last && (index.taken.has(value) || alsoTaken.has(value))) value++;
   if (value <= last) return { family: index.cidr.family, value };
   const network = state.networkOfPool(id)?.name ?? id;
-  return fail('WEAVE_POOL_EXHAUSTED', `no address is free in ${formatCidr(area)} of network ${network}: ${index.taken.size} are in use`);
+  return fail(
+    'WEAVE_POOL_EXHAUSTED',
+    `no address is free in ${formatCidr(area)} of network ${network}: ${index.taken.size} are in use`,
+  );
 }
 
 /** Throws WEAVE_ADDRESS_IN_USE when somebody holds this address of the pool. */
@@ -114,7 +128,8 @@ export function requestAddress(state: State, pool: string, wanted?: string): { c
   const addr = wanted === undefined ? lowestFree(state, pool) : address(wanted);
   mustBeFree(state, pool, addr);
   const { first, last } = hostBounds(state.poolIndex(pool).cidr);
-  if (addr.value < first || addr.value > last) fail('WEAVE_INVALID_ADDRESS', `${wanted} is the network or broadcast address of its subnet`);
+  if (addr.value < first || addr.value > last)
+    fail('WEAVE_INVALID_ADDRESS', `${wanted} is the network or broadcast address of its subnet`);
   const text = formatAddress(addr);
   return {
     cidr: `${text}/${state.poolIndex(pool).cidr.length}`,

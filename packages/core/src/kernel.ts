@@ -12,7 +12,16 @@ export type Netns = string;
 export type Resource =
   | { op: 'setSysctl'; netns: Netns; key: string; value: string; ifPresent?: boolean }
   | { op: 'addBridge'; netns: Netns; name: string; mac: string; mtu: number }
-  | { op: 'addVxlan'; netns: Netns; name: string; vni: number; port: number; mtu: number; master: string; local?: string }
+  | {
+      op: 'addVxlan';
+      netns: Netns;
+      name: string;
+      vni: number;
+      port: number;
+      mtu: number;
+      master: string;
+      local?: string;
+    }
   | { op: 'addVeth'; netns: Netns; name: string; mtu: number; master?: string; up: boolean; peer: VethPeer }
   | { op: 'addAddress'; netns: Netns; link: string; address: string }
   | { op: 'addRoute'; netns: Netns; link: string; destination: string; gateway?: string }

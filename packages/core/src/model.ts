@@ -117,7 +117,10 @@ export const DEFAULT_NETWORK = 'weave';
 /** The default network's subnets: Weave 2.8's range, and an IPv6 one out of our own ULA prefix ("weave" in ASCII). */
 export const DEFAULT_SUBNETS = ['10.32.0.0/12', 'fd77:6561:7665::/64'] as const;
 /** What networks made without a subnet get theirs from, and how large. */
-export const SUBNET_SOURCES = { 4: { from: '10.64.0.0/10', length: 20 }, 6: { from: 'fd77:6561:7665::/48', length: 64 } } as const;
+export const SUBNET_SOURCES = {
+  4: { from: '10.64.0.0/10', length: 20 },
+  6: { from: 'fd77:6561:7665::/48', length: 64 },
+} as const;
 
 /** 1500 less VXLAN over IPv6 (40 + 8 + 8 + 14): fits either underlay. */
 export const DEFAULT_MTU = 1430;

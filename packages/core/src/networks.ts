@@ -46,9 +46,16 @@ export function createNetwork(state: State, spec: NetworkSpec, context: { now: n
     const gateway = 'family' in each ? undefined : each.gateway;
     subnets.push({ cidr: pool.cidr, pool: pool.id, ...gatewayOf(pool.cidr, gateway) });
   }
-  const network = newNetwork(state, { ...spec, id: spec.id ?? hashId('network', spec.name), subnets, options, owner: 'weave' });
+  const network = newNetwork(state, {
+    ...spec,
+    id: spec.id ?? hashId('network', spec.name),
+    subnets,
+    options,
+    owner: 'weave',
+  });
   for (const { pool, gateway } of network.subnets)
-    if (pool && gateway) changes.push({ table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } });
+    if (pool && gateway)
+      changes.push({ table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } });
   changes.push({ table: 'network', id: network.id, record: network });
   return { network, changes };
 }
@@ -61,7 +68,8 @@ function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
 /** The subnet's first host, unless another is asked for. */
 function gatewayOf(subnetText: string, wanted: string | undefined): { gateway?: string } {
   if (wanted === undefined) return {};
-  if (!contains(cidr(subnetText), address(wanted))) fail('WEAVE_INVALID_ADDRESS', `the gateway ${wanted} is not in ${subnetText}`);
+  if (!contains(cidr(subnetText), address(wanted)))
+    fail('WEAVE_INVALID_ADDRESS', `the gateway ${wanted} is not in ${subnetText}`);
   return { gateway: formatAddress(address(wanted)) };
 }
 
@@ -85,7 +93,11 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
     const pool = [...state.pools.values()].find((p) => p.cidr === text)?.id;
     if (each.ours && !pool) fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${text}`);
     const gateway = each.gateway?.split('/')[0];
-    return { cidr: text, ...(gateway ? { gateway: formatAddress(address(gateway)) } : {}), ...(each.ours && pool ? { pool } : {}) };
+    return {
+      cidr: text,
+      ...(gateway ? { gateway: formatAddress(address(gateway)) } : {}),
+      ...(each.ours && pool ? { pool } : {}),
+    };
   });
   const name = spec.name ?? spec.id.slice(0, 12);
   const network = newNetwork(state, { id: spec.id, name, subnets, options, owner: 'docker' });
@@ -137,7 +149,10 @@ export function removeNetwork(state: State, idOrName: string): { network: Networ
   const users = state.endpointsOf(network.id);
   if (users.length > 0) {
     const names = users.map((e) => e.container?.name ?? e.id.slice(0, 12)).sort();
-    fail('WEAVE_NETWORK_IN_USE', `network ${network.name} is in use by ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`);
+    fail(
+      'WEAVE_NETWORK_IN_USE',
+      `network ${network.name} is in use by ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
+    );
   }
   return { network, changes: forgetNetwork(state, network.id) };
 }
@@ -151,6 +166,7 @@ export function forgetNetwork(state: State, id: string): Change[] {
   if (!network) return [];
   const changes: Change[] = state.endpointsOf(id).map((e) => ({ table: 'endpoint', id: e.id, record: null }));
   changes.push({ table: 'network', id, record: null });
-  if (network.owner === 'weave') for (const { pool } of network.subnets) if (pool) changes.push(...releasePool(state, pool));
+  if (network.owner === 'weave')
+    for (const { pool } of network.subnets) if (pool) changes.push(...releasePool(state, pool));
   return changes;
 }

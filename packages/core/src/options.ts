@@ -34,10 +34,13 @@ export function networkOptions(given: Readonly<Record<string, string>>, internal
     const option = Object.hasOwn(NETWORK_OPTIONS, name) ? NETWORK_OPTIONS[name] : undefined;
     if (!option)
       fail('WEAVE_UNKNOWN_OPTION', `unknown option ${name}`, {
-        hint: `Known options are: ${Object.entries(NETWORK_OPTIONS).map(([known, { values }]) => `${known} (${values})`).join('; ')}.`,
+        hint: `Known options are: ${Object.entries(NETWORK_OPTIONS)
+          .map(([known, { values }]) => `${known} (${values})`)
+          .join('; ')}.`,
       });
     const parsed = option.parse(value);
-    if (!parsed) fail('WEAVE_INVALID_OPTION', `${name}=${value} is not possible`, { hint: `${name} takes ${option.values}.` });
+    if (!parsed)
+      fail('WEAVE_INVALID_OPTION', `${name}=${value} is not possible`, { hint: `${name} takes ${option.values}.` });
     Object.assign(options, parsed);
   }
   return options;

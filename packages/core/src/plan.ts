@@ -57,8 +57,19 @@ const linkOf = (r: Resource): string | undefined => ('link' in r ? `${r.netns} $
 export function transition(before: readonly Resource[], after: readonly Resource[]): Op[] {
   const staying = new Set(after.map(identity));
   const going = before.filter((r) => !staying.has(identity(r)));
-  const deadLinks = new Set(going.flatMap((r) => (r.op === 'addVeth' ? [`${r.netns} ${r.name}`, `${r.peer.netns} ${r.peer.name}`] : r.op === 'addVxlan' ? [`${r.netns} ${r.name}`] : [])));
-  const removals = going.filter((r) => !deadLinks.has(linkOf(r) ?? '')).reverse().flatMap((r) => removal(r) ?? []);
+  const deadLinks = new Set(
+    going.flatMap((r) =>
+      r.op === 'addVeth'
+        ? [`${r.netns} ${r.name}`, `${r.peer.netns} ${r.peer.name}`]
+        : r.op === 'addVxlan'
+          ? [`${r.netns} ${r.name}`]
+          : [],
+    ),
+  );
+  const removals = going
+    .filter((r) => !deadLinks.has(linkOf(r) ?? ''))
+    .reverse()
+    .flatMap((r) => removal(r) ?? []);
   return [...after, ...removals];
 }
 

@@ -26,7 +26,11 @@ export interface EngineView {
  * What brings our records to an engine's view: networks, pools, leases and endpoints that we lost are learned again;
  * those that the engine lost are dropped, unless they are newer than the view (not in `before`).
  */
-export function rebuild(state: State, view: EngineView, context: { now: number; before: ReadonlySet<string> }): Change[] {
+export function rebuild(
+  state: State,
+  view: EngineView,
+  context: { now: number; before: ReadonlySet<string> },
+): Change[] {
   const draft = state.copy();
   const changes: Change[] = [];
   const take = (made: Change[]) => {
@@ -62,10 +66,16 @@ function dropEndpoint(draft: State, id: string): Change[] {
 function learnNetwork(draft: State, network: EngineView['networks'][number], now: number, take: Take): void {
   for (const each of network.subnets)
     if (each.ours && ![...draft.pools.values()].some((p) => p.cidr === each.cidr))
-      take(requestPool(draft, { family: cidr(each.cidr).family, cidr: each.cidr, range: network.range?.[each.cidr], now }).changes);
+      take(
+        requestPool(draft, { family: cidr(each.cidr).family, cidr: each.cidr, range: network.range?.[each.cidr], now })
+          .changes,
+      );
   take(adoptNetwork(draft, network));
   if (network.name) take(nameNetwork(draft, network.id, network.name));
-  const held = [...network.reserved, ...network.endpoints.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text))))];
+  const held = [
+    ...network.reserved,
+    ...network.endpoints.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text)))),
+  ];
   for (const text of held) take(learnLease(draft, network.id, text));
   for (const endpoint of network.endpoints) learnEndpoint(draft, network.id, endpoint, take);
 }
@@ -76,7 +86,12 @@ function learnLease(draft: State, network: string, text: string): Change[] {
   return [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }];
 }
 
-function learnEndpoint(draft: State, network: string, seen: EngineView['networks'][number]['endpoints'][number], take: Take): void {
+function learnEndpoint(
+  draft: State,
+  network: string,
+  seen: EngineView['networks'][number]['endpoints'][number],
+  take: Take,
+): void {
   if (!draft.endpoints.has(seen.id)) {
     take(createEndpoint(draft, { ...seen, network }).changes);
     if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);

@@ -1,6 +1,16 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
 import { WeaveError } from './errors.ts';
-import { type Change, type Endpoint, type Lease, type Network, type Peer, type Pool, type Subnet, TABLES, type Table } from './model.ts';
+import {
+  type Change,
+  type Endpoint,
+  type Lease,
+  type Network,
+  type Peer,
+  type Pool,
+  type Subnet,
+  TABLES,
+  type Table,
+} from './model.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 

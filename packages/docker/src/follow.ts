@@ -34,7 +34,9 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
   const lines = createInterface({ input: stream });
   const events = lines[Symbol.asyncIterator]();
   log('info', 'following the engine');
-  await inBackground(log, 'the engine could not be reported', async () => weave.engine.report(await snapshot(weave, docker)));
+  await inBackground(log, 'the engine could not be reported', async () =>
+    weave.engine.report(await snapshot(weave, docker)),
+  );
   for (let next = await events.next(); !next.done; next = await events.next()) {
     const event = JSON.parse(next.value) as EngineEvent;
     await inBackground(log, 'an engine event could not be followed', () => handle(weave, docker, event));

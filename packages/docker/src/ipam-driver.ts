@@ -12,7 +12,10 @@ export const ipamDriver = (): Methods => ({
   },
   'IpamDriver.RequestPool': method(wire.RequestPool, async (weave, body) => {
     const [unknown] = Object.keys(body.Options ?? {});
-    if (unknown) throw new WeaveError('WEAVE_UNKNOWN_OPTION', `unknown IPAM option ${unknown}`, { hint: 'The weave IPAM driver has no options.' });
+    if (unknown)
+      throw new WeaveError('WEAVE_UNKNOWN_OPTION', `unknown IPAM option ${unknown}`, {
+        hint: 'The weave IPAM driver has no options.',
+      });
     const { id, cidr } = await weave.pools.request({
       family: body.V6 ? 6 : 4,
       cidr: body.Pool || undefined,

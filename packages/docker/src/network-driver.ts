@@ -74,7 +74,8 @@ export const networkDriver = (options: DriverOptions): Methods => ({
 });
 
 function subnetOf({ Pool, Gateway, AddressSpace }: { Pool: string; Gateway?: string; AddressSpace?: string }) {
-  if (AddressSpace === 'null') throw new WeaveError('WEAVE_INVALID_SUBNET', 'a weave network needs addresses: --ipam-driver null gives none');
+  if (AddressSpace === 'null')
+    throw new WeaveError('WEAVE_INVALID_SUBNET', 'a weave network needs addresses: --ipam-driver null gives none');
   return { cidr: Pool, gateway: Gateway || undefined, ours: AddressSpace === ADDRESS_SPACE };
 }
 
@@ -93,7 +94,17 @@ function joined({ link, gateways, routes, noGateway }: Handover, { nameserver }:
   };
 }
 
-function publishedPort({ Proto, Port, HostIP, HostPort }: { Proto: number; Port: number; HostIP?: string | null; HostPort: number }): PublishedPort {
+function publishedPort({
+  Proto,
+  Port,
+  HostIP,
+  HostPort,
+}: {
+  Proto: number;
+  Port: number;
+  HostIP?: string | null;
+  HostPort: number;
+}): PublishedPort {
   const protocol = PROTOCOLS[Proto];
   if (!protocol) throw new WeaveError('WEAVE_INVALID_REQUEST', `ports of protocol ${Proto} cannot be published`);
   return { protocol, port: Port, hostPort: HostPort, ...(HostIP ? { hostAddress: HostIP } : {}) };

@@ -49,9 +49,15 @@ function pluginServer(weave: Weave, methods: Methods, log: Log): FastifyInstance
   // The engine names no content type, or one of its own.
   app.addContentTypeParser('*', { parseAs: 'string' }, async (_request: unknown, text: string) => parse(text));
   app.setErrorHandler<FastifyError>((error, request, reply) => {
-    const ours = error.validation || (error.statusCode ?? 500) < 500 ? new WeaveError('WEAVE_INVALID_REQUEST', error.message) : asWeaveError(error);
+    const ours =
+      error.validation || (error.statusCode ?? 500) < 500
+        ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
+        : asWeaveError(error);
     log(ours.kind === 'bug' ? 'error' : 'warn', 'refused', { method: request.url, ...ours.toJSON() });
-    return reply.status(FACES[ours.kind].http).type(CONTENT_TYPE).send(JSON.stringify(refusal(ours)));
+    return reply
+      .status(FACES[ours.kind].http)
+      .type(CONTENT_TYPE)
+      .send(JSON.stringify(refusal(ours)));
   });
   app.setNotFoundHandler((request) => {
     throw new WeaveError('WEAVE_INVALID_REQUEST', `there is no method ${request.method} ${request.url.slice(0, 100)}`);

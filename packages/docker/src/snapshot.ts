@@ -20,7 +20,11 @@ export async function snapshot(weave: Weave, docker: Docker): Promise<EngineSnap
   };
 }
 
-async function networkOf(docker: Docker, network: Inspected, known: ReadonlySet<string>): Promise<EngineSnapshot['networks'][number]> {
+async function networkOf(
+  docker: Docker,
+  network: Inspected,
+  known: ReadonlySet<string>,
+): Promise<EngineSnapshot['networks'][number]> {
   const config = network.IPAM?.Config ?? [];
   const ours = PLUGIN_NAMES.some((name) => name === network.IPAM?.Driver);
   const endpoints = Object.entries(network.Containers ?? {}).map(async ([id, c]) => ({
@@ -37,7 +41,12 @@ async function networkOf(docker: Docker, network: Inspected, known: ReadonlySet<
     options: network.Options ?? {},
     subnets: config.map((c) => ({ cidr: c.Subnet!, gateway: c.Gateway || undefined, ours })),
     range: Object.fromEntries(config.flatMap((c) => (c.IPRange ? [[c.Subnet!, c.IPRange]] : []))),
-    reserved: config.flatMap((c) => [c.Gateway, ...Object.values((c as { AuxiliaryAddresses?: Record<string, string> }).AuxiliaryAddresses ?? {})]).flatMap((text) => text?.split('/')[0] || []),
+    reserved: config
+      .flatMap((c) => [
+        c.Gateway,
+        ...Object.values((c as { AuxiliaryAddresses?: Record<string, string> }).AuxiliaryAddresses ?? {}),
+      ])
+      .flatMap((text) => text?.split('/')[0] || []),
     endpoints: await Promise.all(endpoints),
   };
 }

@@ -46,9 +46,11 @@ const PortBinding = Type.Object({ Proto: Type.Integer(), Port, HostIP: Maybe(Tex
 export const ProgramExternalConnectivity = Type.Object({
   NetworkID,
   EndpointID,
-  Options: Maybe(Type.Object({ [PORTMAP]: Maybe(Type.Array(PortBinding, { maxItems: 65536 })) } as {
-    [PORTMAP]: ReturnType<typeof Maybe<ReturnType<typeof Type.Array<typeof PortBinding>>>>;
-  })),
+  Options: Maybe(
+    Type.Object({ [PORTMAP]: Maybe(Type.Array(PortBinding, { maxItems: 65536 })) } as {
+      [PORTMAP]: ReturnType<typeof Maybe<ReturnType<typeof Type.Array<typeof PortBinding>>>>;
+    }),
+  ),
 });
 
 export const AllocateNetwork = Type.Object({ NetworkID, Options: Maybe(Strings) });
@@ -62,7 +64,10 @@ export const RequestPool = Type.Object({
   V6: Maybe(Type.Boolean()),
 });
 export const ReleasePool = Type.Object({ PoolID: Text });
-export const RequestAddress = Type.Object({ PoolID: Type.String({ minLength: 1, maxLength: 255 }), Address: Maybe(Text) });
+export const RequestAddress = Type.Object({
+  PoolID: Type.String({ minLength: 1, maxLength: 255 }),
+  Address: Maybe(Text),
+});
 export const ReleaseAddress = Type.Object({ PoolID: Text, Address: Text });
 
 export type Body<S extends TSchema> = Static<S>;

@@ -1,4 +1,4 @@
-import { type Datapath, WeaveError } from '@weave/core';
+import { type Datapath, type Observed, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
 
 /** The kernel of this machine, with the switch pinned at `switchPath`. */
@@ -6,7 +6,8 @@ export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
   return {
     apply: (batches) => kernel.apply(batches as never),
-    observe: (queries) => kernel.observe(queries as never) as never,
+    observe: async (queries) =>
+      (await kernel.observe(queries as never)).map((o) => ({ sysctls: [], ...o }) as Observed),
     netnsId: (path) => {
       try {
         return netnsId(path);
@@ -25,6 +26,10 @@ function openKernel(switchPath: string): Kernel {
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const denied = code === 'EPERM' || code === 'EACCES';
-    throw new WeaveError(denied ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_KERNEL_UNSUPPORTED', `cannot open the switch namespace ${switchPath}: ${message}`, { cause: error });
+    throw new WeaveError(
+      denied ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_KERNEL_UNSUPPORTED',
+      `cannot open the switch namespace ${switchPath}: ${message}`,
+      { cause: error },
+    );
   }
 }

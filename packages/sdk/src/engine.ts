@@ -26,5 +26,7 @@ export function dockerEngine(docker = new Docker()): Engine {
 export function engineError(error: unknown, what: string): WeaveError {
   const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (statusCode === 404) return new WeaveError('WEAVE_CONTAINER_NOT_FOUND', `there is no ${what}`, { cause: error });
-  return new WeaveError('WEAVE_ENGINE_UNREACHABLE', `the Docker engine did not answer about ${what}: ${message}`, { cause: error });
+  return new WeaveError('WEAVE_ENGINE_UNREACHABLE', `the Docker engine did not answer about ${what}: ${message}`, {
+    cause: error,
+  });
 }

@@ -9,7 +9,8 @@ export function hostFirewall(): Firewall {
     async set(rules) {
       const wanted = rules !== undefined;
       // A host where nothing of ours is, and nothing wanted, needs no nft.
-      if (wanted || forwarding || (forwarding === undefined && (await tableExists()))) await nft(rules ? ruleset(rules) : REMOVAL);
+      if (wanted || forwarding || (forwarding === undefined && (await tableExists())))
+        await nft(rules ? ruleset(rules) : REMOVAL);
       if (forwarding !== wanted) await allowForwarding(wanted);
       forwarding = wanted;
     },
@@ -73,7 +74,8 @@ async function tableExists(): Promise<boolean> {
 
 async function nft(script: string): Promise<void> {
   const { code, stderr } = await run('nft', ['-f', '-'], script);
-  if (code !== 0) throw new WeaveError('WEAVE_FIREWALL_FAILED', `nft refused our table: ${stderr.trim().split('\n')[0]}`);
+  if (code !== 0)
+    throw new WeaveError('WEAVE_FIREWALL_FAILED', `nft refused our table: ${stderr.trim().split('\n')[0]}`);
 }
 
 /**

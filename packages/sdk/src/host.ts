@@ -1,10 +1,9 @@
 import {
   asWeaveError,
-  deleteEndpoint,
-  leaveEndpoint,
   type Change,
   type Clock,
   type Datapath,
+  deleteEndpoint,
   desired,
   desiredEndpoint,
   desiredFirewall,
@@ -13,6 +12,7 @@ import {
   type Firewall,
   type HostStore,
   hasGateway,
+  leaveEndpoint,
   type Network,
   type Op,
   plan,
@@ -23,9 +23,11 @@ import {
 } from '@weave/core';
 import type { WeaveEvent } from './weave.ts';
 
-export interface Log {
-  (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
-}
+export type Log = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
 
 /** What a verb works on. */
 export interface Host {
@@ -77,8 +79,12 @@ export function createHost(parts: Parts): Host {
   }
 
   const resources = ({ networks = [], endpoints = [] }: Carry) => [
-    ...networks.flatMap((id) => (state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!).resources : [])),
-    ...endpoints.flatMap((id) => (state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!).resources : [])),
+    ...networks.flatMap((id) =>
+      state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!).resources : [],
+    ),
+    ...endpoints.flatMap((id) =>
+      state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!).resources : [],
+    ),
   ];
 
   async function carryOut(carry: Carry): Promise<void> {
@@ -114,7 +120,11 @@ export function createHost(parts: Parts): Host {
     const batches = plan(desired(state), observed);
     const applied = await datapath.apply(batches.map((batch) => batch.ops));
     for (const [index, { key, ops }] of batches.entries())
-      log(applied[index]?.failed ? 'error' : 'info', 'repaired', { unit: key, ops: ops.map((op) => op.op), failed: applied[index]?.failed });
+      log(applied[index]?.failed ? 'error' : 'info', 'repaired', {
+        unit: key,
+        ops: ops.map((op) => op.op),
+        failed: applied[index]?.failed,
+      });
     await firewall.set(desiredFirewall(state));
     return applied.flatMap(({ failed }) => failed ?? []);
   }
@@ -135,7 +145,9 @@ export function createHost(parts: Parts): Host {
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
 function touchesFirewall(state: State, { networks = [], endpoints = [] }: Carry): boolean {
   const ports = endpoints.map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
-  const touched: (Network | undefined)[] = [...networks, ...ports.map((e) => e!.network)].map((id) => state.networks.get(id));
+  const touched: (Network | undefined)[] = [...networks, ...ports.map((e) => e!.network)].map((id) =>
+    state.networks.get(id),
+  );
   return touched.some((network) => network && hasGateway(network));
 }
 
@@ -150,8 +162,12 @@ export function kernelError(failure: Failure): WeaveError {
   const { code, op, link, netns, message } = failure;
   const what = `${op}${link ? ` ${link}` : ''}${netns ? ` in ${netns}` : ''}: ${message} (${code})`;
   if (code === 'EPERM' || code === 'EACCES') return new WeaveError('WEAVE_PERMISSION_DENIED', what, { cause: failure });
-  if (code === 'ENOENT' && netns?.startsWith('/')) return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });
-  if (code === 'EEXIST' && op === 'addVeth') return new WeaveError('WEAVE_LINK_EXISTS', `there is an interface ${link} already${netns ? ` in ${netns}` : ''}`, { cause: failure });
+  if (code === 'ENOENT' && netns?.startsWith('/'))
+    return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });
+  if (code === 'EEXIST' && op === 'addVeth')
+    return new WeaveError('WEAVE_LINK_EXISTS', `there is an interface ${link} already${netns ? ` in ${netns}` : ''}`, {
+      cause: failure,
+    });
   if (code === 'EOPNOTSUPP') return new WeaveError('WEAVE_KERNEL_UNSUPPORTED', what, { cause: failure });
   return new WeaveError('WEAVE_KERNEL', what, { cause: failure });
 }
@@ -164,4 +180,3 @@ export async function inBackground(log: Log, what: string, work: () => Promise<u
     log('warn', what, { error: asWeaveError(error).toJSON() });
   }
 }
-

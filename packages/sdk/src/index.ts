@@ -1,18 +1,18 @@
 export {
-  type Code,
+  asWeaveError,
   CATALOGUE,
+  type Code,
   DEFAULT_NETWORK,
   type Endpoint,
   FACES,
   isWeaveError,
   type Kind,
+  NETWORK_OPTIONS,
   type Network,
   type NetworkSpec,
-  NETWORK_OPTIONS,
   type PublishedPort,
   type SubnetSpec,
   WeaveError,
-  asWeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';
 export { dockerEngine, type Engine } from './engine.ts';

@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Change, type Clock, createNetwork, DEFAULT_NETWORK, DEFAULT_SUBNETS, type Datapath, type Firewall, State } from '@weave/core';
+import {
+  type Change,
+  type Clock,
+  createNetwork,
+  type Datapath,
+  DEFAULT_NETWORK,
+  DEFAULT_SUBNETS,
+  type Firewall,
+  State,
+} from '@weave/core';
 import { kernelDatapath } from './datapath.ts';
 import { dockerEngine, type Engine } from './engine.ts';
 import { createEvents } from './events.ts';
@@ -54,7 +63,9 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
   const host = createHost({ state, store, datapath, firewall, clock, log, emit: events.emit });
   const notices: string[] = [];
   if (setAside) {
-    notices.push(`the host store could not be used (${setAside.reason}); it is kept as ${setAside.path}, and was begun anew`);
+    notices.push(
+      `the host store could not be used (${setAside.reason}); it is kept as ${setAside.path}, and was begun anew`,
+    );
     log('error', 'store set aside', { ...setAside });
   }
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
@@ -76,7 +87,15 @@ function loadState(store: OpenedStore['store']): State {
 }
 
 const defaultNetwork = (state: State, clock: Clock) =>
-  createNetwork(state, { name: DEFAULT_NETWORK, subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })), options: { 'works.weave.gateway': 'none' } }, { now: clock() }).changes;
+  createNetwork(
+    state,
+    {
+      name: DEFAULT_NETWORK,
+      subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })),
+      options: { 'works.weave.gateway': 'none' },
+    },
+    { now: clock() },
+  ).changes;
 
 interface Rest extends OpenOptions {
   store: OpenedStore['store'];
@@ -114,7 +133,10 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     events: events.subscribe,
     async reset() {
       host.commit(
-        state.records().reverse().map((change) => ({ ...change, record: null }) as Change),
+        state
+          .records()
+          .reverse()
+          .map((change) => ({ ...change, record: null }) as Change),
       );
       await firewall.set(undefined);
       await datapath.destroy();

@@ -14,11 +14,16 @@ export async function serve(weave: Weave, socket: string): Promise<AsyncDisposab
     forceCloseConnections: 'idle',
   });
   app.setErrorHandler<FastifyError>((error, _request, reply) => {
-    const ours = error.validation || (error.statusCode ?? 500) < 500 ? new WeaveError('WEAVE_INVALID_REQUEST', error.message) : asWeaveError(error);
+    const ours =
+      error.validation || (error.statusCode ?? 500) < 500
+        ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
+        : asWeaveError(error);
     return reply.status(FACES[ours.kind].http).send({ error: ours });
   });
   app.setNotFoundHandler((request, reply) =>
-    reply.status(400).send({ error: new WeaveError('WEAVE_INVALID_REQUEST', `there is no ${request.method} ${request.url}`) }),
+    reply
+      .status(400)
+      .send({ error: new WeaveError('WEAVE_INVALID_REQUEST', `there is no ${request.method} ${request.url}`) }),
   );
   for (const [name, verb] of Object.entries(VERBS))
     app.post(`/v1/${name}`, { schema: { body: verb.params } }, async (request) => ({

@@ -30,8 +30,12 @@ export function openStore(path: string): OpenedStore {
     return { store: openDatabase(path) };
   } catch (error) {
     if (error instanceof WeaveError) throw error;
-    const setAside = { path: `${path}.unusable-${Date.now()}`, reason: error instanceof Error ? error.message : String(error) };
-    for (const suffix of ['', '-wal', '-journal']) if (existsSync(path + suffix)) renameSync(path + suffix, setAside.path + suffix);
+    const setAside = {
+      path: `${path}.unusable-${Date.now()}`,
+      reason: error instanceof Error ? error.message : String(error),
+    };
+    for (const suffix of ['', '-wal', '-journal'])
+      if (existsSync(path + suffix)) renameSync(path + suffix, setAside.path + suffix);
     return { store: openDatabase(path), setAside };
   }
 }
@@ -67,7 +71,8 @@ function adopt(db: DatabaseSync): void {
     return;
   }
   if (pragma('application_id') !== APPLICATION_ID) throw new Error('it is not a weave database');
-  if (pragma('user_version') !== SCHEMA) throw new Error(`it has schema ${pragma('user_version')}; this version knows ${SCHEMA}`);
+  if (pragma('user_version') !== SCHEMA)
+    throw new Error(`it has schema ${pragma('user_version')}; this version knows ${SCHEMA}`);
   const check = String(Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})[0]);
   if (check !== 'ok') throw new Error(check);
 }
@@ -79,7 +84,9 @@ function storeOver(db: DatabaseSync): HostStore {
   return {
     load: () =>
       TABLES.flatMap((table) =>
-        select.all(table).map((row) => ({ table, id: String(row.id), record: JSON.parse(String(row.value)) }) as Change),
+        select
+          .all(table)
+          .map((row) => ({ table, id: String(row.id), record: JSON.parse(String(row.value)) }) as Change),
       ),
     append(changes) {
       if (changes.length === 0) return;
@@ -91,7 +98,11 @@ function storeOver(db: DatabaseSync): HostStore {
         db.exec('COMMIT');
       } catch (error) {
         if (db.isTransaction) db.exec('ROLLBACK');
-        throw new WeaveError('WEAVE_STORE_FAILED', `cannot write the host store: ${error instanceof Error ? error.message : error}`, { cause: error });
+        throw new WeaveError(
+          'WEAVE_STORE_FAILED',
+          `cannot write the host store: ${error instanceof Error ? error.message : error}`,
+          { cause: error },
+        );
       }
     },
     close: () => db.close(),

@@ -9,7 +9,8 @@ export async function resolveTarget(datapath: Datapath, engine: Engine, target: 
   if ('container' in target) return containerTarget(datapath, await engine.container(target.container));
   const path = 'pid' in target ? netnsOf(target.pid) : target.netns;
   const id = datapath.netnsId(path);
-  if (!id) fail('WEAVE_NETNS_NOT_FOUND', `${'pid' in target ? `process ${target.pid}` : path} has no network namespace`);
+  if (!id)
+    fail('WEAVE_NETNS_NOT_FOUND', `${'pid' in target ? `process ${target.pid}` : path} has no network namespace`);
   if (id === datapath.netnsId(HOST)) fail('WEAVE_HOST_NETWORK', `${path} is the host’s own network namespace`);
   return { path, id };
 }
@@ -19,6 +20,9 @@ export function containerTarget(datapath: Datapath, { id, name, pid }: EngineCon
   const netns = datapath.netnsId(netnsOf(pid));
   if (!netns) fail('WEAVE_NOT_RUNNING', `container ${name} died`);
   if (netns === datapath.netnsId(HOST))
-    fail('WEAVE_HOST_NETWORK', `container ${name} is running in the host network namespace, and therefore cannot be connected to weave`);
+    fail(
+      'WEAVE_HOST_NETWORK',
+      `container ${name} is running in the host network namespace, and therefore cannot be connected to weave`,
+    );
   return { path: netnsOf(pid), id: netns, container: { id, name } };
 }

@@ -64,7 +64,11 @@ export interface Pool {
 }
 
 export interface EngineSnapshot {
-  networks: (EngineNetwork & { range?: Record<string, string>; reserved: string[]; endpoints: EngineSnapshotEndpoint[] })[];
+  networks: (EngineNetwork & {
+    range?: Record<string, string>;
+    reserved: string[];
+    endpoints: EngineSnapshotEndpoint[];
+  })[];
   /** Of the containers that Weave attached: those that the engine still has. */
   containers: EngineContainer[];
   /** Ids of the networks and endpoints that Weave had before the engine was asked: what came later is not judged. */

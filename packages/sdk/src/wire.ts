@@ -6,7 +6,10 @@ interface Verb {
   call(weave: Weave, params: never): Promise<unknown>;
 }
 
-const verb = <S extends TSchema>(params: S, call: (weave: Weave, params: Static<S>) => Promise<unknown>) => ({ params, call });
+const verb = <S extends TSchema>(params: S, call: (weave: Weave, params: Static<S>) => Promise<unknown>) => ({
+  params,
+  call,
+});
 
 const Text = Type.String({ minLength: 1, maxLength: 255 });
 const Id = Type.String({ pattern: '^[0-9a-z]{8,64}$' });
@@ -110,11 +113,15 @@ export const VERBS = {
     w.pools.releaseAddress(p.pool, p.address),
   ),
   'endpoints.create': verb(EngineEndpoint, (w, p) => w.endpoints.create(p)),
-  'endpoints.attach': verb(Type.Object({ id: Id, sandbox: Text }, Strict), (w, p) => w.endpoints.attach(p.id, p.sandbox)),
+  'endpoints.attach': verb(Type.Object({ id: Id, sandbox: Text }, Strict), (w, p) =>
+    w.endpoints.attach(p.id, p.sandbox),
+  ),
   'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
   'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
   'endpoints.list': verb(Type.Object({ network: Type.Optional(Text) }, Strict), (w, p) => w.endpoints.list(p)),
-  'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) => w.endpoints.publish(p.id, p.ports)),
+  'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
+    w.endpoints.publish(p.id, p.ports),
+  ),
   attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network })),
   detach: verb(Attach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
   'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),

@@ -20,7 +20,10 @@ The container is a name or id, pid:<process id>, or the path of a network namesp
 
 export const attachCommand = (): Command =>
   command('attach', 'give a running container an interface on a network')
-    .addHelpText('after', `${HELP}\nExamples:\n  weave attach web\n  weave attach 10.2.1.1/24 fd00:2::1/64 web\n  weave attach --network blue pid:4711`)
+    .addHelpText(
+      'after',
+      `${HELP}\nExamples:\n  weave attach web\n  weave attach 10.2.1.1/24 fd00:2::1/64 web\n  weave attach --network blue pid:4711`,
+    )
     .action(async (words: string[], options: Options) => {
       const { target, addresses } = parseWords(words);
       const attachment = await withDaemon(options, (weave) => weave.attach(target, addresses, options));
@@ -53,7 +56,10 @@ export function parseWords(words: readonly string[]): { target: Target; addresse
   const others = words.filter((word) => !ADDRESS.test(word));
   // With several, the last is the container, and the rest are addresses with a mistake in them.
   const last = others.at(-1);
-  if (last === undefined) throw new WeaveError('WEAVE_INVALID_REQUEST', 'no container is named', { hint: 'Name one after the addresses: weave attach 10.2.1.1/24 web' });
+  if (last === undefined)
+    throw new WeaveError('WEAVE_INVALID_REQUEST', 'no container is named', {
+      hint: 'Name one after the addresses: weave attach 10.2.1.1/24 web',
+    });
   const addresses = words.filter((word) => ADDRESS.test(word) || (others.length > 1 && word !== last));
   return { target: parseTarget(last), addresses };
 }

@@ -17,12 +17,15 @@ export interface DaemonOptions {
   logLevel: LogLevel;
 }
 
-export const logLevelOption = () => new Option('--log-level <level>', 'how much to log').choices([...LOG_LEVELS]).default('info');
+export const logLevelOption = () =>
+  new Option('--log-level <level>', 'how much to log').choices([...LOG_LEVELS]).default('info');
 export const nameserverOption = () =>
-  new Option('--nameserver <ip>', 'give containers a route to this address on their weave interface').argParser((text) => {
-    if (!isIP(text)) throw new InvalidArgumentError('It is not an IP address.');
-    return text;
-  });
+  new Option('--nameserver <ip>', 'give containers a route to this address on their weave interface').argParser(
+    (text) => {
+      if (!isIP(text)) throw new InvalidArgumentError('It is not an IP address.');
+      return text;
+    },
+  );
 
 /** What `launch` passes on as it is. */
 export const daemonOptions = (command: Command): Command =>

@@ -47,7 +47,13 @@ async function start(options: Options, socket: string) {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = openSync(options.logFile, 'a', 0o640);
   const { stateDir, runDir, pluginDir, nameserver, logLevel } = options;
-  const settings = { 'state-dir': stateDir, 'run-dir': runDir, 'plugin-dir': pluginDir, 'log-level': logLevel, ...(nameserver ? { nameserver } : {}) };
+  const settings = {
+    'state-dir': stateDir,
+    'run-dir': runDir,
+    'plugin-dir': pluginDir,
+    'log-level': logLevel,
+    ...(nameserver ? { nameserver } : {}),
+  };
   const words = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   const args = [...process.execArgv, process.argv[1]!, 'daemon', ...words];
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
@@ -57,10 +63,15 @@ async function start(options: Options, socket: string) {
   for (let tries = 0; tries < 1200; tries++) {
     const status = await statusAt(socket);
     if (status) return status;
-    if (exited) throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', `the daemon did not start: ${lastError(options.logFile)}`, { hint: `See ${options.logFile}.` });
+    if (exited)
+      throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', `the daemon did not start: ${lastError(options.logFile)}`, {
+        hint: `See ${options.logFile}.`,
+      });
     await delay(50);
   }
-  throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', 'the daemon started, but does not answer', { hint: `See ${options.logFile}.` });
+  throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', 'the daemon started, but does not answer', {
+    hint: `See ${options.logFile}.`,
+  });
 }
 
 /** What a daemon that failed says last: `weave: what happened`, then the hint. */

@@ -1,4 +1,4 @@
-import { type Network, NETWORK_OPTIONS, WeaveError } from '@weave/core';
+import { NETWORK_OPTIONS, type Network, WeaveError } from '@weave/core';
 import type { NetworkDetails } from '@weave/sdk';
 import { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
@@ -13,7 +13,9 @@ interface CreateOptions extends CommonOptions {
 }
 
 const collect = (value: string, others: string[]) => [...others, value];
-const KNOWN = Object.entries(NETWORK_OPTIONS).map(([name, { values }]) => `  ${name}=<${values}>`).join('\n');
+const KNOWN = Object.entries(NETWORK_OPTIONS)
+  .map(([name, { values }]) => `  ${name}=<${values}>`)
+  .join('\n');
 
 export const networkCommand = (): Command =>
   new Command('network')
@@ -32,7 +34,10 @@ const createCommand = () =>
     .option('--ip-range <cidr>', 'the part of a subnet to hand out', collect, [])
     .option('-o, --opt <name=value>', 'an option of the network', collect, [])
     .option('--internal', 'no way out')
-    .addHelpText('after', `\nOptions of a network:\n${KNOWN}\n\nExamples:\n  weave network create blue\n  weave network create --subnet 10.2.0.0/16 --subnet fd00:2::/64 red`)
+    .addHelpText(
+      'after',
+      `\nOptions of a network:\n${KNOWN}\n\nExamples:\n  weave network create blue\n  weave network create --subnet 10.2.0.0/16 --subnet fd00:2::/64 red`,
+    )
     .action(async (name: string, options: CreateOptions) => {
       const network = await withDaemon(options, (weave) =>
         weave.networks.create({
@@ -55,7 +60,8 @@ function subnetsOf({ subnet, gateway, ipRange }: CreateOptions) {
   const family = (text: string) => text.includes(':');
   const pick = (from: string[], at: string) => from.find((text) => family(text) === family(at));
   for (const extra of [...gateway, ...ipRange])
-    if (!subnet.some((s) => family(s) === family(extra))) throw new WeaveError('WEAVE_INVALID_REQUEST', `${extra} is in none of the subnets`);
+    if (!subnet.some((s) => family(s) === family(extra)))
+      throw new WeaveError('WEAVE_INVALID_REQUEST', `${extra} is in none of the subnets`);
   return subnet.map((cidr) => ({ cidr, gateway: pick(gateway, cidr), range: pick(ipRange, cidr) }));
 }
 
@@ -67,7 +73,12 @@ const listCommand = () =>
       print(networks, options.json, (list) => table([['NETWORK ID', 'NAME', 'OWNER', 'SUBNETS'], ...list.map(row)]));
     });
 
-const row = ({ id, name, owner, subnets }: Network) => [id.slice(0, 12), name, owner, subnets.map((s) => s.cidr).join(' ')];
+const row = ({ id, name, owner, subnets }: Network) => [
+  id.slice(0, 12),
+  name,
+  owner,
+  subnets.map((s) => s.cidr).join(' '),
+];
 
 const inspectCommand = () =>
   daemonClient('inspect')

@@ -13,8 +13,12 @@ export const psCommand = (): Command =>
     .argument('[container...]', 'only these, by name or id')
     .option('--network <name>', 'only this network')
     .action(async (containers: string[], options: Options) => {
-      const endpoints = await withDaemon(options, (weave) => weave.endpoints.list(options.network ? { network: options.network } : {}));
-      const shown = endpoints.filter((e) => containers.length === 0 || containers.some((c) => isNamed(e, c))).sort(byName);
+      const endpoints = await withDaemon(options, (weave) =>
+        weave.endpoints.list(options.network ? { network: options.network } : {}),
+      );
+      const shown = endpoints
+        .filter((e) => containers.length === 0 || containers.some((c) => isNamed(e, c)))
+        .sort(byName);
       print(shown, options.json, (list) => list.map(line).join('\n'));
     });
 

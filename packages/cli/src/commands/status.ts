@@ -32,5 +32,7 @@ export const versionCommand = (): Command =>
         ({ version }) => version,
         () => undefined,
       );
-      print({ script: VERSION, daemon }, options.json, () => [`weave script ${VERSION}`, ...(daemon ? [`weave ${daemon}`] : [])].join('\n'));
+      print({ script: VERSION, daemon }, options.json, () =>
+        [`weave script ${VERSION}`, ...(daemon ? [`weave ${daemon}`] : [])].join('\n'),
+      );
     });

@@ -15,7 +15,11 @@ import type { Attachment, Weave } from '../weave.ts';
 export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 'detach'> {
   const { state, datapath } = host;
 
-  async function on(target: AttachTarget, name: string, requests: ReturnType<typeof parseAddressRequest>[]): Promise<Attachment> {
+  async function on(
+    target: AttachTarget,
+    name: string,
+    requests: ReturnType<typeof parseAddressRequest>[],
+  ): Promise<Attachment> {
     const network = state.network(name);
     const { endpoint, granted, changes } = attach(state, network, target, requests);
     const announce = announcements(endpoint, granted);

@@ -29,7 +29,8 @@ export function engineVerbs(host: Host): Weave['engine'] {
 
   async function drop(container: string): Promise<void> {
     for (const { id, owner } of state.endpointsIn(container))
-      if (owner === 'weave') await host.carryOut({ changes: [{ table: 'endpoint', id, record: null }], endpoints: [id] });
+      if (owner === 'weave')
+        await host.carryOut({ changes: [{ table: 'endpoint', id, record: null }], endpoints: [id] });
   }
 
   const started = (container: EngineContainer) => host.inTurn(container.id, () => follow(container));
@@ -43,10 +44,14 @@ export function engineVerbs(host: Host): Weave['engine'] {
       const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
       host.commit(changes);
       const running = new Map(view.containers.map((c) => [c.id, c]));
-      const attached = new Set([...state.endpoints.values()].flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
+      const attached = new Set(
+        [...state.endpoints.values()].flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])),
+      );
       for (const id of attached) {
         const container = running.get(id);
-        await inBackground(host.log, 'container could not be followed', () => (container ? started(container) : removed(id)));
+        await inBackground(host.log, 'container could not be followed', () =>
+          container ? started(container) : removed(id),
+        );
       }
       if (changes.length > 0) await host.reconcile();
     },
