@@ -135,11 +135,11 @@ test('an idle kernel lets the process end, a pending promise keeps it', () => {
   const script = `
     import { Kernel } from '@weave/native';
     const kernel = Kernel.open(${JSON.stringify(switchPath)});
-    kernel.observe([{ netns: 'switch' }]).then(([seen]) => console.log(seen.links.length > 0));
+    kernel.observe([{ netns: 'switch' }]).then(([seen]) => console.log(`${seen.links.length} link`));
   `;
   const options = { encoding: 'utf8', timeout: 10_000, cwd: here };
   const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', script], options);
-  assert.equal(printed, 'true\n');
+  XX;
 });
 
 test('a closed kernel answers, and destroy takes everything along', async () => {

@@ -34,7 +34,7 @@ pub struct Kernel {
 impl Kernel {
     /// Opens the switch namespace pinned at `switchPath`, making and pinning it when absent. Throws with
     /// the errno's name as `code`.
-    #[napi(factory)]
+    #[napi(factory, catch_unwind)]
     pub fn open(switch_path: String) -> Result<Self, CodedError> {
         let kernel = weave_kernel::Kernel::open(&Settings::new(switch_path)).map_err(coded)?;
         Ok(Self { kernel })
@@ -42,7 +42,7 @@ impl Kernel {
 
     /// Applies each batch in order up to its first failure; one batch's failure does not stop the others.
     /// Never rejects: failures are in the answer.
-    #[napi(ts_return_type = "Promise<Applied[]>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Applied[]>")]
     pub fn apply<'env>(&self, env: &'env Env, batches: Vec<Vec<Op>>) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         let batches = batches
@@ -62,7 +62,7 @@ impl Kernel {
 
     /// Reads namespaces, after all that was applied before. Never rejects: a namespace that cannot be
     /// read says so in the answer.
-    #[napi(ts_return_type = "Promise<Observed[]>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<Observed[]>")]
     pub fn observe<'env>(&self, env: &'env Env, queries: Vec<Query>) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         let queries = queries.into_iter().map(Into::into).collect();
@@ -78,7 +78,7 @@ impl Kernel {
     }
 
     /// Deletes everything in the switch and unpins it. The handle is closed by it.
-    #[napi(ts_return_type = "Promise<void>")]
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn destroy<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let (deferred, promise) = env.create_deferred()?;
         self.kernel.destroy(move |outcome| {
@@ -88,7 +88,7 @@ impl Kernel {
     }
 
     /// Stops the worker after what was asked of it before. The switch stays.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         self.kernel.close();
     }
@@ -101,7 +101,7 @@ fn rejection(error: Error, env: Env) -> napi::Error {
 
 /// `dev:inode` of a namespace's file, the identity of the namespace; `'host'` is taken too. Throws with
 /// the errno's name as `code`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn netns_id(path: String) -> Result<String, CodedError> {
     weave_kernel::identity(&path).map_err(coded)
 }

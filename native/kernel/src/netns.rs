@@ -62,7 +62,11 @@ pub fn open(path: &Path) -> Result<Netns> {
 }
 
 fn with_path(error: io::Error, path: &Path) -> Error {
-    let error = Error::from(error);
+    let error = match Error::from(error) {
+        // The process died between the look-up of its directory and of its namespace.
+        error if error.is(Errno::ESRCH) => Errno::ENOENT.into(),
+        error => error,
+    };
     Error {
         message: format!("{}: {}", path.display(), error.message),
         ..error

@@ -1,5 +1,8 @@
 //! Two hosts, joined by VXLAN over an underlay, each with its own switch.
 
+// A test may panic, also in its helpers.
+#![allow(clippy::unwrap_used)]
+
 mod lab;
 
 use lab::{Container, Host, MTU, address, attach};
