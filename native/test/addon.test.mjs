@@ -135,11 +135,11 @@ test('an idle kernel lets the process end, a pending promise keeps it', () => {
   const script = `
     import { Kernel } from '@weave/native';
     const kernel = Kernel.open(${JSON.stringify(switchPath)});
-    kernel.observe([{ netns: 'switch' }]).then(([seen]) => console.log('links', seen.links.map((link) => link.name).join()));
+    kernel.observe([{ netns: 'switch' }]).then(([seen]) => console.log('first', seen.links[0].name));
   `;
   const options = { encoding: 'utf8', timeout: 10_000, cwd: here };
   const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', script], options);
-  assert.equal(printed, 'links lo,br0\n');
+  assert.equal(printed, 'first lo\n');
 });
 
 test('a closed kernel answers, and destroy takes everything along', async () => {
