@@ -19,8 +19,7 @@ export function environment() {
   return {
     ...process.env,
     PATH: folders.filter((folder) => existsSync(folder)).join(delimiter),
-    NO_COLOR: '1',
-    FORCE_COLOR: undefined,
+    FORCE_COLOR: '0', // nx would set it to true, and NO_COLOR beside it makes Node warn
     CARGO_TERM_COLOR: 'never',
   };
 }

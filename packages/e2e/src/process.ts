@@ -28,6 +28,8 @@ const environment = {
   PATH: '/run/lab/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: '/root',
   LANG: 'C.UTF-8',
+  /** Tells whose a process is, to whoever looks for what was left. */
+  WEAVE_LAB_OWNER: String(process.pid),
 };
 
 /** Starts argv in a process group of its own, so that a timeout can end all of it. */

@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'tap';
 import { createLab, type Host } from '../src/index.ts';
 
+/** Whose labs are looked for: other tests may have theirs on this machine. */
+const owners = [process.pid];
+
 test('two hosts with an engine each', async (t) => {
   const before = traces();
   const began = Date.now();
@@ -124,7 +127,6 @@ test('a lab that fails to start leaves nothing', async (t) => {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
   test(`the death of its process by ${signal} ends a lab`, async (t) => {
-    const before = traces();
     const index = new URL('../src/index.ts', import.meta.url).href;
     const source = `
       import { createLab } from ${JSON.stringify(index)};
@@ -135,7 +137,10 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    owners.push(child.pid!);
+    const before = { ...traces(), processes: [], dirs: [], cgroups: [] };
     await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+    t.not(traces().dirs.length, 0, 'it has a lab');
     child.kill(signal);
     await once(child, 'close');
     if (signal === 'SIGKILL') await (await createLab()).dispose();
@@ -150,15 +155,12 @@ async function links(host: Host): Promise<Record<string, unknown>> {
 
 /** All that a lab could leave on the machine. */
 function traces() {
-  const mine = (name: string) => name.startsWith('weave-lab-');
+  const mine = (name: string) => owners.some((pid) => name.startsWith(`weave-lab-${pid}-`));
   const cgroups = readdirSync('/sys/fs/cgroup', { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .flatMap((entry) => [entry.name, ...readdirSync(`/sys/fs/cgroup/${entry.name}`).filter(mine)]);
+    .flatMap((entry) => readdirSync(`/sys/fs/cgroup/${entry.name}`).filter(mine));
   return {
-    links: readFileSync('/proc/net/dev', 'latin1')
-      .split('\n')
-      .slice(2)
-      .map((line) => line.split(':')[0]),
+    links: readdirSync('/sys/class/net'),
     mounts: readFileSync('/proc/self/mounts', 'latin1').split('\n').sort(),
     processes: processes(),
     dirs: readdirSync('/var/tmp').filter(mine),
@@ -170,9 +172,9 @@ function processes(): string[] {
   const names: string[] = [];
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
-      const [, name, state] = /\((.*)\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))!;
-      if (/^(dockerd|containerd.*|docker-.*|tini.*|unshare|nsenter|setpriv)$/.test(name!) && state !== 'Z')
-        names.push(name!);
+      const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+      if (!owners.some((owner) => environment.includes(`WEAVE_LAB_OWNER=${owner}`))) continue;
+      names.push(readFileSync(`/proc/${pid}/comm`, 'latin1').trim());
     } catch {} // it has just ended
   }
   return names.sort();
