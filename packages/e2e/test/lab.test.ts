@@ -161,12 +161,15 @@ function traces() {
     .flatMap((entry) => readdirSync(`/sys/fs/cgroup/${entry.name}`).filter(mine));
   return {
     links: readdirSync('/sys/class/net'),
-    mounts: readFileSync('/proc/self/mounts', 'latin1').split('\n').sort(),
+    mounts: readFileSync('/proc/self/mounts', 'latin1').split('\n').filter(isOfLab),
     processes: processes(),
     dirs: readdirSync('/var/tmp').filter(mine),
     cgroups,
   };
 }
+
+/** A mount that a lab makes has `lab` for its source, or is below its directory. */
+const isOfLab = (mount: string) => /^lab |\/weave-lab-/.test(mount);
 
 function processes(): string[] {
   const names: string[] = [];
