@@ -169,7 +169,9 @@ function traces() {
 }
 
 /** A mount that a lab makes has `lab` for its source, or is below its directory. */
-const isOfLab = (mount: string) => /^lab |\/weave-lab-/.test(mount);
+function isOfLab(mount: string): boolean {
+  return /^lab |\/weave-lab-/.test(mount);
+}
 
 function processes(): string[] {
   const names: string[] = [];
