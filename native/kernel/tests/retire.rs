@@ -92,12 +92,10 @@ fn retiring_what_is_absent_is_a_success() {
 
 #[test]
 fn links_that_an_earlier_process_retired_are_reaped_at_the_start() {
-    let host = Host::new();
-    host.ip("link show lo");
-    let group = format!("ip link add left group {REAP_GROUP} type bridge");
-    assert!(host.container.run(&group).status.success());
-    assert!(host.link("host", "left").is_some());
-    let _second = host.reopened();
+    let container = Container::new();
+    let add = format!("ip link add left group {REAP_GROUP} type bridge");
+    assert!(container.run(&add).status.success());
+    let host = Host::on(container);
     eventually("the leftover is deleted", || {
         host.link("host", "left").is_none()
     });

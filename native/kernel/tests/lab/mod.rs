@@ -98,11 +98,14 @@ pub struct Host {
 
 impl Host {
     pub fn new() -> Self {
+        Self::on(Container::new())
+    }
+
+    pub fn on(container: Container) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("weave-{}-{count}", std::process::id()));
         let switch_path = directory.join("run/netns");
-        let container = Container::new();
         let kernel = Kernel::open(&settings(&container, switch_path.clone())).unwrap();
         Self {
             container,
