@@ -1,4 +1,4 @@
-import { type Address, cidr, formatAddress, formatCidr } from './address.ts';
+import { type Address, address, cidr, formatAddress, formatCidr } from './address.ts';
 import { fail } from './errors.ts';
 import type { Change, Endpoint, Network, PublishedPort } from './model.ts';
 import { addressMac, hashMac } from './names.ts';
@@ -72,11 +72,21 @@ export function mustBeUnused(state: State, network: Network, addr: Address): voi
 }
 
 /** Publishes exactly these host ports for an endpoint. Throws WEAVE_PORT_IN_USE, WEAVE_ENDPOINT_NOT_FOUND. */
-export function publishPorts(state: State, id: string, ports: readonly PublishedPort[]): Change[] {
+export function publishPorts(state: State, id: string, wanted: readonly PublishedPort[]): Change[] {
   const { ports: old = [], ...rest } = state.endpoint(id);
+  const ports = wanted.map(checkPort);
   for (const port of ports) mustBeUnpublished(state, id, port);
   if (JSON.stringify(old) === JSON.stringify(ports)) return [];
   return [{ table: 'endpoint', id, record: ports.length > 0 ? { ...rest, ports } : rest }];
+}
+
+/** Its address is written into a packet filter: it has to be one, in its one spelling. */
+function checkPort(port: PublishedPort): PublishedPort {
+  for (const number of [port.port, port.hostPort])
+    if (!Number.isInteger(number) || number < 1 || number > 65535)
+      fail('WEAVE_INVALID_REQUEST', `${number} is not a port`);
+  if (port.hostAddress === undefined) return port;
+  return { ...port, hostAddress: formatAddress(address(port.hostAddress)) };
 }
 
 function mustBeUnpublished(state: State, id: string, wanted: PublishedPort): void {

@@ -17,7 +17,7 @@ umount -l "$scratch/cgroup"
 mount -t proc proc /proc
 
 # What a host writes below these stays in its own memory; what the machine has there is seen.
-for dir in /etc /var/lib; do
+for dir in /etc /var/lib /var/log; do
   mkdir -p "$scratch$dir/upper" "$scratch$dir/work"
   mount -t overlay lab -o "lowerdir=$dir,upperdir=$scratch$dir/upper,workdir=$scratch$dir/work" "$dir"
 done

@@ -63,7 +63,8 @@ ${masquerade.join('\n')}
 function dnat({ protocol, hostAddress, hostPort, port, address }: PortForward): string {
   const v6 = address.includes(':');
   const anywhere = !hostAddress || hostAddress === '0.0.0.0' || hostAddress === '::';
-  const family = `meta nfproto ${v6 ? 'ipv6' : 'ipv4'}`;
+  // From ::1 nothing is ever routed: a call there is refused at once, and the caller tries 127.0.0.1.
+  const family = v6 ? 'ip6 daddr != ::1' : 'meta nfproto ipv4';
   const where = anywhere ? family : `${v6 ? 'ip6' : 'ip'} daddr ${hostAddress}`;
   return `${where} ${protocol} dport ${hostPort} dnat ${v6 ? 'ip6' : 'ip'} to ${v6 ? `[${address}]` : address}:${port}`;
 }

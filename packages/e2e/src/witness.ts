@@ -1,0 +1,45 @@
+import type { Host } from './host.ts';
+
+/**
+ * What the kernel of a host shows to programs that are not ours: links, addresses, routes, neighbours, FDB and packet
+ * filter of its own namespace, without counters and ages.
+ */
+export async function witness(host: Host): Promise<Record<string, string[]>> {
+  const commands = {
+    links: 'ip -j link',
+    addresses: 'ip -j addr',
+    routes: 'ip -j route; ip -j -6 route',
+    fdb: 'bridge -j fdb',
+    filter: 'nft -j list ruleset',
+  };
+  const seen: Record<string, string[]> = {};
+  for (const [what, command] of Object.entries(commands)) seen[what] = lines((await host.exec(command)).stdout);
+  return seen;
+}
+
+/** Each object of the listings on a line of its own, without what changes by itself. */
+function lines(json: string): string[] {
+  const documents = json.trim().split('\n').filter(Boolean).map((text) => JSON.parse(text));
+  const objects = documents.flatMap((d) => (Array.isArray(d) ? d : d.nftables)) as object[];
+  return objects
+    .filter((object) => !('metainfo' in object))
+    .map((object) => JSON.stringify(object, (key, value) => (VOLATILE.has(key) ? undefined : value)))
+    .sort();
+}
+
+const VOLATILE = new Set([
+  'ifindex',
+  'link_index',
+  'valid_life_time',
+  'preferred_life_time',
+  'packets',
+  'bytes',
+  'handle',
+  'expires',
+]);
+
+/** The names of the links in the switch namespace. */
+export async function switchLinks(host: Host): Promise<string[]> {
+  const { stdout } = await host.exec('nsenter --net=/run/weave/netns ip -j link');
+  return (JSON.parse(stdout) as { ifname: string }[]).map((link) => link.ifname).sort();
+}
