@@ -4,7 +4,7 @@ import { check } from './check.mjs';
 import { demo } from './demo/demo.mjs';
 import { installDebianPackages, requireRoot } from './setup/debian.mjs';
 import { installNodeModules } from './setup/node-modules.mjs';
-import { begin, StepFailed } from './setup/step.mjs';
+import { begin, StepFailed, say } from './setup/step.mjs';
 import { test } from './test.mjs';
 
 const commands = {
@@ -14,19 +14,17 @@ const commands = {
   },
   async check() {
     await installNodeModules();
-    await check(await build());
+    const failed = await check(await build());
+    if (failed.length > 0) throw new StepFailed(`these checks failed: ${failed.join(', ')}`);
+    say('all checks hold');
   },
   async test() {
-    requireRoot('the tests make network namespaces and start Docker engines');
     await installNodeModules();
     await installDebianPackages();
-    const built = await build();
-    const clean = await check(built, { report: true });
-    const passed = await test({ clean });
-    if (!passed || !clean) process.exitCode = 1;
+    const failedChecks = await check(await build());
+    if (!(await test(failedChecks))) process.exitCode = 1;
   },
   async demo(args) {
-    requireRoot('the demo starts a Docker engine and makes network interfaces');
     if (args.includes('--down')) return demo.down();
     await installNodeModules();
     await installDebianPackages();
@@ -35,14 +33,20 @@ const commands = {
   },
 };
 
+const rootFor = {
+  test: 'the tests make network namespaces and start Docker engines',
+  demo: 'the demo starts a Docker engine and makes network interfaces',
+};
+
 const [name, ...args] = process.argv.slice(2);
 const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined;
 if (!command) {
   console.error(`usage: node tools/run.mjs ${Object.keys(commands).join('|')}`);
   process.exit(2);
 }
-begin(name);
 try {
+  if (rootFor[name]) requireRoot(rootFor[name]);
+  begin(name);
   await command(args);
 } catch (error) {
   if (!(error instanceof StepFailed)) throw error;

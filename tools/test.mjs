@@ -3,14 +3,18 @@ import { join } from 'node:path';
 import { readCargo, readNodeTest } from './reports/output-report.mjs';
 import { readTap } from './reports/tap-report.mjs';
 import { checkout, workspacePackages } from './setup/checkout.mjs';
+import { forNx } from './setup/environment.mjs';
 import { run, say } from './setup/step.mjs';
 
 const endToEnd = '@weave/e2e';
 const shownOnFailure = 200;
+const nothing = { passed: 0, failed: 0, skipped: 0 };
 
 /** Runs every test there is, prints what each part counted, and last the sum. Answers whether all passed. */
-export async function test({ clean }) {
+export async function test(failedChecks) {
   const results = [];
+  if (failedChecks.length > 0)
+    results.push({ ...nothing, name: 'checks', failed: failedChecks.length, failures: failedChecks });
   say('testing tools');
   results.push(counted('tools', await shown(run(['node', '--test', 'tools/test/*.test.mjs'])), [readNodeTest]));
   say('testing native');
@@ -23,11 +27,11 @@ export async function test({ clean }) {
   say('testing end to end');
   await nx('run', `${endToEnd}:test`);
   results.push(...packages.map(({ folder }) => reported(folder)));
-  return conclude(results, clean);
+  return conclude(results);
 }
 
 function nx(...args) {
-  return shown(run(['nx', ...args, '--exclude-task-dependencies', '--output-style=static']));
+  return shown(run(['nx', ...args, '--exclude-task-dependencies', '--output-style=static'], { env: forNx }));
 }
 
 /** What fails is shown where it fails; the names come again at the end. */
@@ -53,7 +57,7 @@ function counted(name, { code, output }, readers) {
 
 function reported(folder) {
   const name = folder.replace('packages/', '');
-  if (!existsSync(report(folder))) return fail({ name, passed: 0, failed: 0, skipped: 0, failures: [] }, 'no report');
+  if (!existsSync(report(folder))) return fail({ ...nothing, name, failures: [] }, 'no report');
   const result = { name, ...readTap(readFileSync(report(folder), 'utf8')) };
   for (const file of testFiles(folder)) {
     if (!result.files.get(file)) fail(result, `${file} tested nothing`);
@@ -61,13 +65,12 @@ function reported(folder) {
   return result;
 }
 
-function conclude(results, clean) {
+function conclude(results) {
   console.log();
   for (const { name, passed, failed, skipped, failures } of results) {
     console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed${skipped ? `, ${skipped} SKIPPED` : ''}`);
     for (const failure of failures) console.log(`         not ok: ${failure}`);
   }
-  if (!clean) console.log('checks   failed, see above');
   const passed = sum(results, 'passed');
   const failed = sum(results, 'failed');
   console.log(`\n${passed} passed, ${failed} failed`);

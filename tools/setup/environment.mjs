@@ -19,10 +19,14 @@ export function environment() {
   return {
     ...process.env,
     PATH: folders.filter((folder) => existsSync(folder)).join(delimiter),
-    FORCE_COLOR: '0', // nx would set it to true, and NO_COLOR beside it makes Node warn
+    NO_COLOR: '1',
+    FORCE_COLOR: undefined,
     CARGO_TERM_COLOR: 'never',
   };
 }
+
+/** nx would set FORCE_COLOR to true; Node warns when NO_COLOR is beside it. */
+export const forNx = { NO_COLOR: undefined, FORCE_COLOR: '0' };
 
 /** Whether a command is on that PATH. */
 export function installed(command) {
