@@ -73,6 +73,7 @@ export interface Observed {
   routes: Array<ObservedRoute>
   neighbours: Array<ObservedNeighbour>
   fdb: Array<ObservedFdb>
+  sysctls: Array<ObservedSysctl>
 }
 
 export interface ObservedAddress {
@@ -121,6 +122,11 @@ export interface ObservedRoute {
   protocol: number
 }
 
+export interface ObservedSysctl {
+  key: string
+  value: string
+}
+
 /**
  * One change. `netns` is `'switch'`, `'host'` or the absolute path of an nsfs file such as
  * `/proc/42/ns/net`. Creating what is there and deleting what is not are successes.
@@ -134,7 +140,7 @@ export type Op =
   | { op: 'retireLink'; netns: string; name: string }
   | { op: 'addAddress'; netns: string; link: string; address: string }
   | { op: 'deleteAddress'; netns: string; link: string; address: string }
-  | { op: 'addRoute'; netns: string; link: string; destination: string; gateway?: string }
+  | { op: 'addRoute'; netns: string; link: string; destination: string; gateway?: string; ifAbsent?: boolean }
   | { op: 'deleteRoute'; netns: string; link: string; destination: string; gateway?: string }
   | { op: 'addNeighbour'; netns: string; link: string; address: string; mac: string }
   | { op: 'deleteNeighbour'; netns: string; link: string; address: string; mac: string }
@@ -153,10 +159,12 @@ export interface Peer {
 }
 
 /**
- * What to read: everything in a namespace, or only the links named, with their addresses, routes,
- * neighbours and forwarding entries. Links that are absent are simply not in the answer.
+ * What to read: everything in a namespace, or only the links named, with their addresses, neighbours and
+ * forwarding entries; routes all the same. Links and sysctls that are absent are simply not in the answer.
  */
 export interface Query {
   netns: string
   links?: Array<string>
+  /** Keys below `/proc/sys/net`, written `net/…`. */
+  sysctls?: Array<string>
 }

@@ -2,12 +2,14 @@
 
 use napi_derive::napi;
 
-/// What to read: everything in a namespace, or only the links named, with their addresses, routes,
-/// neighbours and forwarding entries. Links that are absent are simply not in the answer.
+/// What to read: everything in a namespace, or only the links named, with their addresses, neighbours and
+/// forwarding entries; routes all the same. Links and sysctls that are absent are simply not in the answer.
 #[napi(object, object_to_js = false)]
 pub struct Query {
     pub netns: String,
     pub links: Option<Vec<String>>,
+    /// Keys below `/proc/sys/net`, written `net/…`.
+    pub sysctls: Option<Vec<String>>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -61,6 +63,12 @@ pub struct ObservedFdb {
     pub destination: Option<String>,
 }
 
+#[napi(object, object_from_js = false)]
+pub struct ObservedSysctl {
+    pub key: String,
+    pub value: String,
+}
+
 /// The answer to one query. When the namespace could not be read, `errno` and `code` say why
 /// (`ENOENT`: it is gone) and the lists are empty.
 #[napi(object, object_from_js = false)]
@@ -73,11 +81,16 @@ pub struct Observed {
     pub routes: Vec<ObservedRoute>,
     pub neighbours: Vec<ObservedNeighbour>,
     pub fdb: Vec<ObservedFdb>,
+    pub sysctls: Vec<ObservedSysctl>,
 }
 
 impl From<Query> for weave_kernel::Query {
-    fn from(Query { netns, links }: Query) -> Self {
-        Self { netns, links }
+    fn from(query: Query) -> Self {
+        Self {
+            netns: query.netns,
+            links: query.links,
+            sysctls: query.sysctls.unwrap_or_default(),
+        }
     }
 }
 
@@ -127,6 +140,10 @@ impl From<weave_kernel::Observed> for Observed {
                 link: found.link,
                 mac: found.mac,
                 destination: found.destination,
+            }),
+            sysctls: each(observed.sysctls, |found| ObservedSysctl {
+                key: found.key,
+                value: found.value,
             }),
         }
     }

@@ -71,12 +71,14 @@ pub enum Op {
         link: String,
         address: String,
     },
-    /// Adds to the main table. A different route to the same destination is EEXIST, never replaced.
+    /// Adds to the main table. A different route to the same destination is EEXIST, never replaced; with
+    /// `ifAbsent` it is as good.
     AddRoute {
         netns: String,
         link: String,
         destination: String,
         gateway: Option<String>,
+        if_absent: Option<bool>,
     },
     DeleteRoute {
         netns: String,
@@ -277,11 +279,13 @@ impl From<Op> for weave_kernel::Op {
                 link,
                 destination,
                 gateway,
+                if_absent,
             } => Self::AddRoute {
                 netns,
                 link,
                 destination,
                 gateway,
+                if_absent: if_absent.unwrap_or(false),
             },
             Op::DeleteRoute {
                 netns,

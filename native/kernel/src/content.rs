@@ -108,12 +108,18 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
             link,
             destination,
             gateway,
+            if_absent,
             ..
         } => {
             let route = route_on(site, link, destination, gateway.as_deref())?;
-            Ok(Content {
-                route: Some(route),
-                ..Content::new(route::add(&route))
+            let content = Content::new(route::add(&route));
+            Ok(if *if_absent {
+                content.tolerating(&[Errno::EEXIST])
+            } else {
+                Content {
+                    route: Some(route),
+                    ..content
+                }
             })
         }
         Op::DeleteRoute {

@@ -11,12 +11,14 @@ use crate::{
     message::{address, link, neighbour, route},
     observed::{
         Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
+        ObservedSysctl,
     },
     op::Query,
-    parse::{Cidr, format_mac},
+    parse::{self, Cidr, format_mac},
     request::Request,
     site::{Site, Sites},
     socket::Message,
+    sysctl,
     worker::contain,
 };
 
@@ -30,7 +32,9 @@ pub fn observe(sites: &mut Sites, query: &Query) -> Observed {
             None => reader.everything()?,
             Some(names) => reader.named(names)?,
         }
-        Ok(reader.observed)
+        let mut observed = reader.observed;
+        observed.sysctls = sysctls(sites, query)?;
+        Ok(observed)
     });
     let observed = observed.unwrap_or_else(|panic| {
         sites.spoil();
@@ -44,6 +48,22 @@ pub fn observe(sites: &mut Sites, query: &Query) -> Observed {
         },
         Err(error) => unreadable(query, &error),
     }
+}
+
+fn sysctls(sites: &mut Sites, query: &Query) -> Result<Vec<ObservedSysctl>> {
+    if query.sysctls.is_empty() {
+        return Ok(Vec::new());
+    }
+    sites.inside(&query.netns, || {
+        let mut found = Vec::new();
+        for key in &query.sysctls {
+            if let Some(value) = sysctl::get(parse::sysctl_key("sysctls", key)?)? {
+                let key = key.clone();
+                found.push(ObservedSysctl { key, value });
+            }
+        }
+        Ok(found)
+    })
 }
 
 pub fn unreadable(query: &Query, error: &Error) -> Observed {
@@ -88,6 +108,7 @@ impl<'a> Reader<'a> {
             self.take_link(link)?;
         }
         self.contents(None)?;
+        self.routes()?;
         self.fdb(None)
     }
 
@@ -108,7 +129,7 @@ impl<'a> Reader<'a> {
                 self.fdb(Some(index))?;
             }
         }
-        Ok(())
+        self.routes()
     }
 
     fn take_link(&mut self, link: Link) -> Result<()> {
@@ -147,7 +168,7 @@ impl<'a> Reader<'a> {
         Ok(self.names.get(&index).cloned())
     }
 
-    /// Addresses, routes and neighbours, of all links or of one.
+    /// Addresses and neighbours, of all links or of one.
     fn contents(&mut self, index: Option<u32>) -> Result<()> {
         for (_, payload) in self.dump(&address::dump(index))? {
             if let Some((on, cidr)) = address::parse(&payload)
@@ -157,13 +178,6 @@ impl<'a> Reader<'a> {
                 self.observed
                     .addresses
                     .push(ObservedAddress { link, address });
-            }
-        }
-        for family in FAMILIES {
-            for (_, payload) in self.dump(&route::dump(family, index))? {
-                if let Some(found) = route::parse(&payload) {
-                    self.take_route(index, &found)?;
-                }
             }
         }
         for (_, payload) in self.dump(&neighbour::dump(index))? {
@@ -182,11 +196,19 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn take_route(&mut self, wanted: Option<u32>, found: &route::Found) -> Result<()> {
-        // A kernel without filtered dumps sends the other links' too.
-        if wanted.is_some() && wanted != found.index {
-            return Ok(());
+    /// All of them, whatever link they are on: one destination has one route.
+    fn routes(&mut self) -> Result<()> {
+        for family in FAMILIES {
+            for (_, payload) in self.dump(&route::dump(family, None))? {
+                if let Some(found) = route::parse(&payload) {
+                    self.take_route(&found)?;
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn take_route(&mut self, found: &route::Found) -> Result<()> {
         let link = match found.index {
             Some(index) => self.name(index)?,
             None => None,

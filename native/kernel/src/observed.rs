@@ -45,6 +45,12 @@ pub struct ObservedFdb {
     pub destination: Option<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedSysctl {
+    pub key: String,
+    pub value: String,
+}
+
 /// The answer to one query. When it could not be read, `errno` and `code` say why and the lists are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -56,4 +62,5 @@ pub struct Observed {
     pub routes: Vec<ObservedRoute>,
     pub neighbours: Vec<ObservedNeighbour>,
     pub fdb: Vec<ObservedFdb>,
+    pub sysctls: Vec<ObservedSysctl>,
 }

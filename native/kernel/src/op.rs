@@ -83,12 +83,13 @@ pub enum Op {
         link: String,
         address: String,
     },
-    /// `ip route add DESTINATION via GATEWAY dev LINK`
+    /// `ip route add DESTINATION via GATEWAY dev LINK`; `if_absent`: any route there is as good.
     AddRoute {
         netns: String,
         link: String,
         destination: String,
         gateway: Option<String>,
+        if_absent: bool,
     },
     /// `ip route del DESTINATION via GATEWAY dev LINK`
     DeleteRoute {
@@ -209,11 +210,13 @@ impl Op {
     }
 }
 
-/// What to read: a whole namespace, or only the links named, with what hangs on them.
+/// What to read: a whole namespace, or only the links named with what hangs on them and all routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     pub netns: String,
     pub links: Option<Vec<String>>,
+    /// Keys below `/proc/sys` whose values are wanted too.
+    pub sysctls: Vec<String>,
 }
 
 /// How far one batch came. Every op before `done` has been applied; see [`Failure`] for those after it.

@@ -341,3 +341,28 @@ fn an_announcement_moves_an_address_to_another_mac() {
         });
     }
 }
+
+#[test]
+fn a_route_that_is_wanted_only_where_there_is_none() {
+    let host = Host::with_bridge();
+    let a = Container::new();
+    host.apply_all(attach("va", &a, 2));
+    assert!(a.run("ip link add other type bridge").status.success());
+    assert!(a.run("ip link set other up").status.success());
+    let over_other = |if_absent| Op::AddRoute {
+        netns: a.path.clone(),
+        link: "other".to_owned(),
+        destination: "224.0.0.0/4".to_owned(),
+        gateway: None,
+        if_absent,
+    };
+    assert_eq!(host.fails(vec![over_other(false)]).code, "EEXIST");
+    host.apply_all(vec![over_other(true)]);
+    let routes = host.observe(&a.path, Some(&["other"])).routes;
+    let multicast: Vec<_> = routes
+        .iter()
+        .filter(|found| found.destination == "224.0.0.0/4")
+        .collect();
+    assert_eq!(multicast.len(), 1, "seen, whatever link it is on");
+    assert_eq!(multicast[0].link.as_deref(), Some("ethwe"));
+}

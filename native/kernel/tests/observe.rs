@@ -47,7 +47,7 @@ fn a_whole_namespace() {
 }
 
 #[test]
-fn links_by_name_with_what_is_on_them_and_nothing_else() {
+fn links_by_name_with_what_is_on_them_and_all_routes() {
     let host = Host::with_bridge();
     let a = Container::new();
     host.apply_all(attach("va", &a, 2));
@@ -65,7 +65,8 @@ fn links_by_name_with_what_is_on_them_and_nothing_else() {
         observed
             .routes
             .iter()
-            .all(|found| found.link.as_deref() == Some("ethwe"))
+            .any(|found| found.link.as_deref() == Some("other")),
+        "routes are the namespace's"
     );
     assert!(
         observed
@@ -140,4 +141,37 @@ fn a_large_table_that_changes_meanwhile() {
             }
         }
     });
+}
+
+#[test]
+fn sysctls_that_exist_with_their_values() {
+    let host = Host::new();
+    let a = Container::new();
+    let query = weave_kernel::Query {
+        netns: a.path.clone(),
+        links: Some(Vec::new()),
+        sysctls: vec![
+            "net/ipv4/ip_forward".to_owned(),
+            "net/ipv4/conf/absent/forwarding".to_owned(),
+        ],
+    };
+    let observe = || host.kernel.observe_and_wait(vec![query.clone()]).remove(0);
+    let value = |seen: weave_kernel::Observed| {
+        assert_eq!(seen.sysctls.len(), 1, "the absent one is not in the answer");
+        seen.sysctls[0].value.clone()
+    };
+    let wanted = if value(observe()) == "0" { "1" } else { "0" };
+    host.apply_all(vec![weave_kernel::Op::SetSysctl {
+        netns: a.path.clone(),
+        key: "net/ipv4/ip_forward".to_owned(),
+        value: wanted.to_owned(),
+        if_present: false,
+    }]);
+    assert_eq!(value(observe()), wanted);
+    let bad = weave_kernel::Query {
+        sysctls: vec!["kernel/hostname".to_owned()],
+        ..query.clone()
+    };
+    let refused = host.kernel.observe_and_wait(vec![bad]).remove(0);
+    assert_eq!(refused.code.as_deref(), Some("EINVAL"));
 }

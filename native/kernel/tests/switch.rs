@@ -23,7 +23,7 @@ fn the_switch_outlives_its_handle_and_is_found_again() {
     assert_eq!(identity(path(&host)).unwrap(), before);
     let query = weave_kernel::Query {
         netns: "switch".to_owned(),
-        links: None,
+        ..weave_kernel::Query::default()
     };
     let links = again.observe_and_wait(vec![query]).remove(0).links;
     let lo = links.iter().find(|link| link.name == "lo").unwrap();
@@ -94,6 +94,7 @@ fn two_that_open_at_once_get_one_switch() {
         let query = weave_kernel::Query {
             netns: "switch".to_owned(),
             links: Some(vec!["br0".to_owned()]),
+            ..weave_kernel::Query::default()
         };
         assert_eq!(kernel.observe_and_wait(vec![query])[0].links.len(), 1);
     }

@@ -138,7 +138,7 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
     ...(endpoint.addresses.some((text) => text.includes(':')) ? inet6(netns, link) : []),
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     // Last: whoever waits for the network may wait for this route.
-    ...(network.multicast ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE } as const] : []),
+    ...(network.multicast ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const] : []),
   ];
 }
 

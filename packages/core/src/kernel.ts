@@ -24,7 +24,8 @@ export type Resource =
     }
   | { op: 'addVeth'; netns: Netns; name: string; mtu: number; master?: string; up: boolean; peer: VethPeer }
   | { op: 'addAddress'; netns: Netns; link: string; address: string }
-  | { op: 'addRoute'; netns: Netns; link: string; destination: string; gateway?: string }
+  /** `ifAbsent`: a route for this destination over another link is a success too. */
+  | { op: 'addRoute'; netns: Netns; link: string; destination: string; gateway?: string; ifAbsent?: boolean }
   | { op: 'addNeighbour'; netns: Netns; link: string; address: string; mac: string }
   | { op: 'addFdb'; netns: Netns; link: string; mac: string; destination: string };
 

@@ -1,4 +1,4 @@
-import { type Datapath, type Observed, WeaveError } from '@weave/core';
+import { type Datapath, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
 
 /** The kernel of this machine, with the switch pinned at `switchPath`. */
@@ -6,8 +6,7 @@ export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
   return {
     apply: (batches) => kernel.apply(batches as never),
-    observe: async (queries) =>
-      (await kernel.observe(queries as never)).map((o) => ({ sysctls: [], ...o }) as Observed),
+    observe: (queries) => kernel.observe(queries as never),
     netnsId: (path) => {
       try {
         return netnsId(path);

@@ -142,6 +142,7 @@ impl Host {
         let query = Query {
             netns: netns.to_owned(),
             links: links.map(|names| names.iter().map(ToString::to_string).collect()),
+            ..Query::default()
         };
         self.kernel.observe_and_wait(vec![query]).remove(0)
     }
@@ -219,6 +220,7 @@ pub fn route(netns: &str, link: &str, destination: &str, gateway: Option<&str>) 
         link: link.to_owned(),
         destination: destination.to_owned(),
         gateway: gateway.map(ToOwned::to_owned),
+        if_absent: false,
     }
 }
 
