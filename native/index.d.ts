@@ -132,7 +132,8 @@ export interface ObservedSysctl {
  * `/proc/42/ns/net`. Creating what is there and deleting what is not are successes.
  */
 export type Op =
-  | { op: 'addBridge'; netns: string; name: string; mac: string; mtu: number }
+  | { op: 'addBridge'; netns: string; name: string; mac: string; mtu: number; /** At most 255 bytes, for whoever reads the link. */
+  alias?: string }
   | { op: 'addVxlan'; netns: string; name: string; vni: number; port: number; mtu: number; master: string; local?: string }
   | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; peer: Peer }
   | { op: 'setLink'; netns: string; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }

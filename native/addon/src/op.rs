@@ -26,6 +26,8 @@ pub enum Op {
         name: String,
         mac: String,
         mtu: u32,
+        /// At most 255 bytes, for whoever reads the link.
+        alias: Option<String>,
     },
     /// Makes a VXLAN device that learns nothing, up. Its UDP socket stays in the host's namespace. IPv6 underlays need `local`.
     AddVxlan {
@@ -199,11 +201,13 @@ impl From<Op> for weave_kernel::Op {
                 name,
                 mac,
                 mtu,
+                alias,
             } => Self::AddBridge(weave_kernel::Bridge {
                 netns,
                 name,
                 mac,
                 mtu,
+                alias,
             }),
             Op::AddVxlan {
                 netns,

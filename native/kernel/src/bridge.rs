@@ -19,6 +19,7 @@ pub fn add(sites: &mut Sites, bridge: &Bridge) -> Result<()> {
         up: Some(true),
         mtu: Some(bridge.mtu),
         mac: Some(parse::mac("mac", &bridge.mac)?),
+        alias: parse::alias("alias", bridge.alias.as_deref())?,
         ..Traits::default()
     };
     let site = sites.at(&bridge.netns)?;
@@ -49,8 +50,10 @@ fn create(site: &mut Site, name: &str, traits: &Traits) -> Result<()> {
         ..traits.clone()
     };
     site.socket.change(&link::add_bridge(name, &provisional))?;
+    // IFLA_IFALIAS is not heeded in the message that creates a link.
     let by_hand = Traits {
         mtu: traits.mtu,
+        alias: traits.alias.clone(),
         ..Traits::default()
     };
     site.socket.change(&link::set(name, &by_hand))

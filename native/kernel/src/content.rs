@@ -91,7 +91,7 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
                 mtu: *mtu,
                 mac: mac.transpose()?,
                 master: site.master(master.as_deref())?,
-                group: None,
+                ..Traits::default()
             };
             Ok(Content::new(link::set(name, &traits)))
         }

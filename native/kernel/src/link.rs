@@ -102,12 +102,17 @@ impl Link {
                 .master
                 .filter(|master| *master != self.master.unwrap_or(0)),
             group: wanted.group.filter(|group| *group != self.group),
+            alias: wanted
+                .alias
+                .clone()
+                .filter(|alias| Some(alias) != self.alias.as_ref()),
         };
         let complete = lacks.up.is_none()
             && lacks.mtu.is_none()
             && lacks.mac.is_none()
             && lacks.master.is_none()
-            && lacks.group.is_none();
+            && lacks.group.is_none()
+            && lacks.alias.is_none();
         (!complete).then_some(lacks)
     }
 }

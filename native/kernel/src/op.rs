@@ -2,13 +2,14 @@
 
 use crate::error::Error;
 
-/// `ip link add NAME address MAC mtu MTU up type bridge stp_state 0 forward_delay 0 mcast_snooping 0`
+/// `ip link add NAME address MAC mtu MTU alias ALIAS up type bridge stp_state 0 forward_delay 0 mcast_snooping 0`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bridge {
     pub netns: String,
     pub name: String,
     pub mac: String,
     pub mtu: u32,
+    pub alias: Option<String>,
 }
 
 /// `ip link add NAME netns NETNS mtu MTU master MASTER up type vxlan id VNI dstport PORT local LOCAL nolearning`,

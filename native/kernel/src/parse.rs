@@ -101,6 +101,17 @@ pub fn vni(field: &str, vni: u32) -> Result<u32> {
         .ok_or_else(|| Error::invalid(field, format!("{vni} is not a VNI of 24 bits")))
 }
 
+/// `IFALIASZ` is 256, with the terminating zero.
+pub fn alias(field: &str, alias: Option<&str>) -> Result<Option<String>> {
+    match alias {
+        Some(alias) if alias.len() > 255 || alias.contains('\0') => Err(Error::invalid(
+            field,
+            format!("an alias of {} bytes is too long", alias.len()),
+        )),
+        alias => Ok(alias.map(ToOwned::to_owned)),
+    }
+}
+
 /// A path below `/proc/sys/net`: the only part of the sysctl tree that follows a network namespace.
 pub fn sysctl_key<'a>(field: &str, key: &'a str) -> Result<&'a str> {
     let climbs = key.split('/').any(|part| matches!(part, "" | "." | ".."));

@@ -144,6 +144,22 @@ fn a_large_table_that_changes_meanwhile() {
 }
 
 #[test]
+fn the_alias_of_a_bridge() {
+    let host = Host::with_bridge();
+    let alias = || host.link("switch", "br0").unwrap().alias;
+    assert_eq!(alias().as_deref(), Some("what it is"));
+    let weave_kernel::Op::AddBridge(mut other) = lab::bridge("br0") else {
+        panic!("a bridge");
+    };
+    other.alias = Some("something else".to_owned());
+    host.apply_all(vec![weave_kernel::Op::AddBridge(other.clone())]);
+    assert_eq!(alias().as_deref(), Some("something else"));
+    other.alias = Some("x".repeat(256));
+    let failed = host.fails(vec![weave_kernel::Op::AddBridge(other)]);
+    assert_eq!(failed.code, "EINVAL");
+}
+
+#[test]
 fn sysctls_that_exist_with_their_values() {
     let host = Host::new();
     let a = Container::new();

@@ -24,6 +24,7 @@ pub struct Traits {
     /// 0 is no master.
     pub master: Option<u32>,
     pub group: Option<u32>,
+    pub alias: Option<String>,
 }
 
 pub struct Vxlan {
@@ -180,5 +181,6 @@ fn message(traits: &Traits) -> LinkMessage {
     attributes.extend(traits.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
     attributes.extend(traits.master.map(LinkAttribute::Controller));
     attributes.extend(traits.group.map(LinkAttribute::Group));
+    attributes.extend(traits.alias.clone().map(LinkAttribute::IfAlias));
     message
 }

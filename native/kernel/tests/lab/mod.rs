@@ -184,6 +184,7 @@ pub fn bridge(name: &str) -> Op {
         name: name.to_owned(),
         mac: "02:00:00:00:00:01".to_owned(),
         mtu: MTU,
+        alias: Some("what it is".to_owned()),
     })
 }
 
