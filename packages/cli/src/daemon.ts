@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { followEngine, servePlugin } from '@weave/docker';
+import { followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import { type Log, open, SOCKET, serve, type Weave } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
-import type { LogLevel } from './commands/daemon.ts';
+import type { LogLevel } from './options.ts';
 
 export interface RunOptions {
   stateDir: string;
@@ -14,6 +14,9 @@ export interface RunOptions {
   nameserver?: string;
   logLevel: LogLevel;
 }
+
+/** One socket for each name that the driver has. */
+export const socketsIn = (pluginDir: string) => PLUGIN_NAMES.map((name) => join(pluginDir, `${name}.sock`));
 
 /** The SDK in this process with its faces on, until a signal says stop; what is under way then is finished first. */
 export async function runDaemon(options: RunOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import { asWeaveError, FACES } from '@weave/core';
+import { asWeaveError, FACES } from '@weave/sdk/client';
 
 /** `value` for programs, or what `text` makes of it for people. */
 export function print<T>(value: T, json: boolean | undefined, text: (value: T) => string): void {

@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { isWeaveError } from '@weave/core';
-import { SOCKET } from '@weave/sdk';
-import { connect } from '@weave/sdk/client';
+import { connect, isWeaveError, SOCKET } from '@weave/sdk/client';
 import { Command } from 'commander';
-import { type LogLevel, logLevelOption, nameserverOption } from './commands/daemon.ts';
 import { type RunOptions, runDaemon, runPlugin } from './daemon.ts';
+import { type LogLevel, logLevelOption, nameserverOption, runDirOption, stateDirOption } from './options.ts';
 import { failWith } from './output.ts';
 
 interface Options {
@@ -23,8 +21,8 @@ const program = new Command('weave-docker-plugin')
   .option('--socket <path>', 'where the engine looks for it', '/run/docker/plugins/weave.sock')
   .addOption(nameserverOption())
   .addOption(logLevelOption())
-  .option('--state-dir <dir>', 'where this host’s records are kept', '/var/lib/weave')
-  .option('--run-dir <dir>', 'where the daemon listens', '/run/weave')
+  .addOption(stateDirOption())
+  .addOption(runDirOption())
   .action(async ({ socket, ...rest }: Options) => {
     const options: RunOptions = { ...rest, sockets: [socket] };
     try {

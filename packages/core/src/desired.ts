@@ -1,4 +1,5 @@
 import { cidr, formatAddress } from './address.ts';
+import { networkAlias } from './alias.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
 import { bridgeName, gatewayName, handoverName, networkMac, portName, uplinkName, vxlanName } from './names.ts';
@@ -50,7 +51,10 @@ export const hasGateway = (network: Network): boolean => network.gateway === 'we
 
 export function desiredNetwork(state: State, network: Network): Unit {
   const { id, mtu } = network;
-  const resources: Resource[] = [{ op: 'addBridge', netns: SWITCH, name: bridgeName(id), mac: networkMac(id), mtu }];
+  const alias = networkAlias(state, network);
+  const resources: Resource[] = [
+    { op: 'addBridge', netns: SWITCH, name: bridgeName(id), mac: networkMac(id), mtu, ...(alias ? { alias } : {}) },
+  ];
   if (hasGateway(network)) resources.push(...gateway(network));
   resources.push(...overlay(state, network));
   return { key: `network/${id}`, resources };
@@ -138,7 +142,9 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
     ...(endpoint.addresses.some((text) => text.includes(':')) ? inet6(netns, link) : []),
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     // Last: whoever waits for the network may wait for this route.
-    ...(network.multicast ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const] : []),
+    ...(network.multicast
+      ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]
+      : []),
   ];
 }
 

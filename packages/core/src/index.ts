@@ -1,4 +1,5 @@
 export * from './address.ts';
+export { networkAlias, networkOfAlias } from './alias.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
 export {
   announcements,
@@ -35,7 +36,7 @@ export {
   type SubnetSpec,
 } from './networks.ts';
 export { NETWORK_OPTIONS, networkOptions } from './options.ts';
-export { type Batch, plan, queries, transition } from './plan.ts';
+export { type Batch, plan, queries, STRAYS, transition } from './plan.ts';
 export type { Clock, Datapath, Firewall, HostStore } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { type PoolIndex, State } from './state.ts';

@@ -11,7 +11,7 @@ export type Netns = string;
 /** What desired state is made of. Applied as an operation, each makes the kernel so; what is so already is a success. */
 export type Resource =
   | { op: 'setSysctl'; netns: Netns; key: string; value: string; ifPresent?: boolean }
-  | { op: 'addBridge'; netns: Netns; name: string; mac: string; mtu: number }
+  | { op: 'addBridge'; netns: Netns; name: string; mac: string; mtu: number; alias?: string }
   | {
       op: 'addVxlan';
       netns: Netns;
@@ -85,6 +85,7 @@ export interface ObservedLink {
   up: boolean;
   master?: string;
   vni?: number;
+  alias?: string;
 }
 
 export interface Observed {

@@ -113,6 +113,9 @@ function see(observed: Observed): Seen {
   return { gone: observed.code !== undefined, links, entries, observed };
 }
 
+/** The key of the batch that removes what nobody wants. */
+export const STRAYS = 'strays';
+
 type World = ReadonlyMap<string, Seen>;
 
 /**
@@ -127,7 +130,7 @@ export function plan(units: readonly Unit[], observed: readonly Observed[]): Bat
     .filter(({ resources }) => !resources.some(isGone))
     .map(({ key, resources }) => ({ key, ops: resources.flatMap((r) => repair(r, world)) }));
   const wanted = new Set(units.flatMap((unit) => unit.resources).map(identity));
-  return [{ key: 'strays', ops: strays(units, wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
+  return [{ key: STRAYS, ops: strays(units, wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
 /** Nothing when `r` is there and right. */
@@ -158,7 +161,7 @@ const hasSysctl = (seen: Seen | undefined, key: string) => seen?.observed.sysctl
 
 function linkDiffers(link: ObservedLink | undefined, r: Extract<Resource, { name: string }>): boolean {
   if (!link?.up || link.mtu !== r.mtu) return true;
-  if (r.op === 'addBridge') return link.kind !== 'bridge' || link.mac !== r.mac;
+  if (r.op === 'addBridge') return link.kind !== 'bridge' || link.mac !== r.mac || link.alias !== r.alias;
   if (r.op === 'addVxlan') return link.vni !== r.vni || link.master !== r.master;
   return link.kind !== 'veth' || link.master !== r.master;
 }

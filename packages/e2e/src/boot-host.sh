@@ -1,8 +1,8 @@
 # PID 1 of a lab host: arranges its mounts, says "ready", then only reaps.
 # Started by host.ts in new network, mount, pid and uts namespaces; /proc is still the machine's.
-# usage: boot-host.sh NAME SCRATCH_DIR NODE WEAVE_JS nft|legacy
+# usage: boot-host.sh NAME SCRATCH_DIR NODE COMMANDS_DIR nft|legacy
 set -eu
-name=$1 scratch=$2 node=$3 weave=$4 iptables=$5
+name=$1 scratch=$2 node=$3 commands=$4 iptables=$5
 
 read -r pid _ </proc/self/stat
 echo "pid $pid"
@@ -41,8 +41,10 @@ for tool in iptables ip6tables; do
   done
 done
 ln -s /usr/bin/docker /run/lab/bin/docker
-printf '#!/bin/sh\nexec %s %s "$@"\n' "$node" "$weave" >/run/lab/bin/weave
-chmod +x /run/lab/bin/weave
+for command in weave weave-docker-plugin; do
+  printf '#!/bin/sh\nexec %s %s "$@"\n' "$node" "$commands/$command.js" >"/run/lab/bin/$command"
+  chmod +x "/run/lab/bin/$command"
+done
 
 cd /
 echo ready

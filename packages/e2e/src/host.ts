@@ -20,7 +20,7 @@ export interface HostOptions {
 
 export const dockerClient = '/usr/bin/docker';
 const bootScript = fileURLToPath(new URL('../src/boot-host.sh', import.meta.url));
-const weaveScript = fileURLToPath(new URL('../../cli/dist/weave.js', import.meta.url));
+const commandsDir = fileURLToPath(new URL('../../cli/dist', import.meta.url));
 
 /** One machine of the lab: its own network, mount, pid and uts namespace. */
 export class Host {
@@ -77,7 +77,7 @@ export class Host {
     return (await this.exec([dockerClient, ...args], { timeoutMs: 120_000 })).stdout.trim();
   }
 
-  /** The weave command of this checkout; also on the host's PATH. */
+  /** The weave command of this checkout; it and the plugin binary are also on the host's PATH. */
   async weave(...args: string[]): Promise<string> {
     return (await this.exec(['weave', ...args], { timeoutMs: 120_000 })).stdout.trim();
   }
@@ -101,7 +101,7 @@ async function boot(name: string, dir: string, iptables: string): Promise<number
   const logPath = join(dir, 'boot.log');
   const log = openSync(logPath, 'w');
   const namespaces = ['unshare', '--net', '--mount', '--pid', '--uts', '--fork', '--kill-child=SIGKILL'];
-  const script = ['sh', bootScript, name, join(dir, 'scratch'), process.execPath, weaveScript, iptables];
+  const script = ['sh', bootScript, name, join(dir, 'scratch'), process.execPath, commandsDir, iptables];
   const child = start(['setpriv', '--pdeathsig', 'KILL', ...namespaces, ...script], { stdio: ['ignore', 'pipe', log] });
   closeSync(log);
   child.unref();

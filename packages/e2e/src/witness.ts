@@ -19,7 +19,11 @@ export async function witness(host: Host): Promise<Record<string, string[]>> {
 
 /** Each object of the listings on a line of its own, without what changes by itself. */
 function lines(json: string): string[] {
-  const documents = json.trim().split('\n').filter(Boolean).map((text) => JSON.parse(text));
+  const documents = json
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((text) => JSON.parse(text));
   const objects = documents.flatMap((d) => (Array.isArray(d) ? d : d.nftables)) as object[];
   return objects
     .filter((object) => !('metainfo' in object))

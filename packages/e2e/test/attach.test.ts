@@ -12,7 +12,10 @@ const bare = (name: string, ...args: string[]) =>
 const inside = async (container: string, command: string) =>
   (await host.exec(['docker', 'exec', container, 'sh', '-c', command], { allowFail: true })).stdout.trim();
 const addresses = async (container: string, link = 'ethwe') =>
-  (await inside(container, `ip -o addr show dev ${link} scope global | awk '{print $4}'`)).split('\n').filter(Boolean).sort();
+  (await inside(container, `ip -o addr show dev ${link} scope global | awk '{print $4}'`))
+    .split('\n')
+    .filter(Boolean)
+    .sort();
 const weave = (...args: string[]) => host.exec(['weave', ...args], { allowFail: true });
 const records = async () => `${await host.weave('ps', '--json')}${await host.weave('network', 'ls', '--json')}`;
 
@@ -46,7 +49,13 @@ test('given addresses, twice, and after docker restart', async (t) => {
 
   const mac = await inside('one', 'cat /sys/class/net/ethwe/address');
   await host.docker('restart', '-t', '0', 'one');
-  t.strictSame(await eventually(() => addresses('one'), (a) => a.length === 2), ['10.2.1.1/24', 'fd00:2::1/64']);
+  t.strictSame(
+    await eventually(
+      () => addresses('one'),
+      (a) => a.length === 2,
+    ),
+    ['10.2.1.1/24', 'fd00:2::1/64'],
+  );
   t.equal(await inside('one', 'cat /sys/class/net/ethwe/address'), mac, 'the same MAC');
   await reaches(t, 'two', '10.2.1.1');
   await reaches(t, 'two', 'fd00:2::1');
@@ -68,7 +77,10 @@ test('addresses that Weave chooses', async (t) => {
   await bare('c4');
   t.equal(await host.weave('attach', 'c4'), '10.32.0.2 fd77:6561:7665::2', 'the lowest free one');
   await host.docker('rm', '-f', 'c1');
-  await eventually(() => host.weave('ps'), (ps) => !ps.includes('10.32.0.1/12'));
+  await eventually(
+    () => host.weave('ps'),
+    (ps) => !ps.includes('10.32.0.1/12'),
+  );
   await bare('c5');
   t.equal(await host.weave('attach', 'c5'), '10.32.0.1 fd77:6561:7665::1', 'free again with its container');
   t.match(await inside('c5', 'ip route'), '224.0.0.0/4 dev ethwe');
@@ -92,9 +104,16 @@ test('other networks, each over an interface of its own', async (t) => {
 
   await host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', '--subnet', '10.4.0.0/24', 'dock');
   await host.docker('run', '-d', '--net', 'dock', '--name', 'd1', 'busybox', 'sleep', '3600');
-  const ours = await eventually(() => host.weave('network', 'ls'), (ls) => / dock /.test(ls));
+  const ours = await eventually(
+    () => host.weave('network', 'ls'),
+    (ls) => / dock /.test(ls),
+  );
   t.match(ours, /dock +docker/);
-  t.equal(await host.weave('attach', '--network', 'dock', 'b1'), '10.4.0.3', 'past the gateway and what the engine handed out');
+  t.equal(
+    await host.weave('attach', '--network', 'dock', 'b1'),
+    '10.4.0.3',
+    'past the gateway and what the engine handed out',
+  );
   await reaches(t, 'b1', '10.4.0.2');
   await host.docker('rm', '-f', 'd1');
   await host.docker('network', 'rm', 'dock');
@@ -103,9 +122,16 @@ test('other networks, each over an interface of its own', async (t) => {
 
 test('a process and a namespace path', async (t) => {
   const sleeper = host.spawn(['unshare', '--net', 'sleep', '3601']);
-  const pid = await eventually(async () => (await host.exec('pgrep -xf "sleep 3601"', { allowFail: true })).stdout.trim(), Boolean);
+  const pid = await eventually(
+    async () => (await host.exec('pgrep -xf "sleep 3601"', { allowFail: true })).stdout.trim(),
+    Boolean,
+  );
   t.equal(await host.weave('attach', '10.2.1.7/24', `pid:${pid}`), '10.2.1.7');
-  t.equal(await host.weave('attach', 'fd00:2::7/64', `/proc/${pid}/ns/net`), 'fd00:2::7', 'the same namespace by its path');
+  t.equal(
+    await host.weave('attach', 'fd00:2::7/64', `/proc/${pid}/ns/net`),
+    'fd00:2::7',
+    'the same namespace by its path',
+  );
   const seen = (await host.exec(`nsenter --net=/proc/${pid}/ns/net ip -o addr show dev ethwe`)).stdout;
   t.match(seen, /10\.2\.1\.7\/24[\s\S]*fd00:2::7\/64/);
   await reaches(t, 'one', '10.2.1.7');

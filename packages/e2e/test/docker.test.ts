@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { createLab, type Host, switchLinks, witness } from '../src/index.ts';
+import { createLab, switchLinks, witness } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 1 });
 const host = lab.hosts[0]!;
@@ -70,7 +70,10 @@ test('two networks and an internal one, each by itself', async (t) => {
       await misses(t, from, 'fd00:51::2');
       await inside(from, 'ip addr del 10.51.0.99/24 dev ethwe0; ip -6 addr del fd00:51::99/64 dev ethwe0');
       for (const via of ['10.50.0.1', '10.51.0.1', '172.18.0.1', '10.52.0.1']) {
-        await inside(from, `ip route replace 10.51.0.0/24 via ${via} dev ethwe0 onlink || ip route replace 10.51.0.0/24 via ${via}`);
+        await inside(
+          from,
+          `ip route replace 10.51.0.0/24 via ${via} dev ethwe0 onlink || ip route replace 10.51.0.0/24 via ${via}`,
+        );
         await misses(t, from, '10.51.0.2', `${from} with a route via ${via}`);
       }
     }
@@ -92,18 +95,45 @@ test('two networks and an internal one, each by itself', async (t) => {
 test('what docker inspect and weave ps show', async (t) => {
   await network('shown');
   const id = await run('seen', 'shown');
-  const inspected = await host.docker('inspect', '--format', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', 'seen');
+  const inspected = await host.docker(
+    'inspect',
+    '--format',
+    '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
+    'seen',
+  );
   t.match((await inside('seen', 'ip -o -4 addr show ethwe0')).stdout, `inet ${inspected}/`);
   const mac = await addressOf('seen', 'shown', 'MacAddress');
-  t.equal(mac, `5a:77:${inspected.split('.').map((n) => Number(n).toString(16).padStart(2, '0')).join(':')}`);
+  t.equal(
+    mac,
+    `5a:77:${inspected
+      .split('.')
+      .map((n) => Number(n).toString(16).padStart(2, '0'))
+      .join(':')}`,
+  );
   t.equal(await host.weave('ps', 'seen'), `${id.slice(0, 12)} ${mac} ${inspected}/20`);
   const networks = JSON.parse(await host.weave('network', 'ls', '--json')) as { name: string; owner: string }[];
-  t.match(networks.find((n) => n.name === 'shown'), { owner: 'docker' }, 'the network has the name that Docker gave it');
+  t.match(
+    networks.find((n) => n.name === 'shown'),
+    { owner: 'docker' },
+    'the network has the name that Docker gave it',
+  );
   await remove(['seen'], ['shown']);
 });
 
 test('the options of docker network create and docker run', async (t) => {
-  await network('opts', '--subnet', '10.60.0.0/16', '--ip-range', '10.60.5.0/24', '--gateway', '10.60.0.9', '--aux-address', 'printer=10.60.5.1', '-o', 'mtu=1376');
+  await network(
+    'opts',
+    '--subnet',
+    '10.60.0.0/16',
+    '--ip-range',
+    '10.60.5.0/24',
+    '--gateway',
+    '10.60.0.9',
+    '--aux-address',
+    'printer=10.60.5.1',
+    '-o',
+    'mtu=1376',
+  );
   await run('lowest', 'opts');
   t.equal(await addressOf('lowest', 'opts'), '10.60.5.0', 'the lowest of the range');
   await run('next', 'opts');
@@ -113,7 +143,10 @@ test('the options of docker network create and docker run', async (t) => {
   t.match((await inside('fixed', 'ip link show ethwe0')).stdout, /mtu 1376[\s\S]*02:aa:bb:cc:dd:ee/);
   await t.rejects(run('twice', 'opts', '--ip', '10.60.9.9'), /10\.60\.9\.9 is in use/);
   await host.docker('rm', 'twice');
-  await t.rejects(network('typo', '-o', 'works.weave.multicats=true'), /unknown option works\.weave\.multicats.*works\.weave\.multicast/s);
+  await t.rejects(
+    network('typo', '-o', 'works.weave.multicats=true'),
+    /unknown option works\.weave\.multicats.*works\.weave\.multicast/s,
+  );
   await t.rejects(network('bad', '-o', 'mtu=12'), /mtu=12 is not possible/);
   await t.rejects(network('again', '--subnet', '10.60.7.0/24'), /overlaps 10\.60\.0\.0\/16 of network opts/);
   await remove(['lowest', 'next', 'fixed'], ['opts']);
@@ -129,7 +162,8 @@ test('the options of docker network create and docker run', async (t) => {
   await remove(['plain'], ['nocast']);
 });
 
-const subnetOf = (name: string) => host.docker('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', name);
+const subnetOf = (name: string) =>
+  host.docker('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Subnet}}', name);
 
 test("with Docker's own IPAM, and by the name that Weave 2.8 had", async (t) => {
   await host.docker('network', 'create', '--driver=weave', 'weave1');
@@ -160,26 +194,47 @@ test('connect and disconnect of running, created and stopped containers', async 
 
 test('published ports: by the engine, and by weave', async (t) => {
   const web = ['busybox', 'sh', '-c', 'mkdir /w && echo here >/w/index.html && httpd -f -p 80 -h /w'];
-  const get = (url: string) => host.exec(['curl', '-s', '-m', '3', url], { allowFail: true }).then(({ stdout }) => stdout.trim());
+  const get = (url: string) =>
+    host.exec(['curl', '-s', '-m', '3', url], { allowFail: true }).then(({ stdout }) => stdout.trim());
   await network('viagw');
   await host.docker('run', '-d', '--name', 'web1', '--net', 'viagw', '-p', '8081:80', ...web);
   t.match(await host.docker('port', 'web1'), '8081');
   t.equal(await get('http://127.0.0.1:8081/'), 'here');
 
-  await network('own', '-o', 'works.weave.gateway=weave', '--ipv6', '--subnet', '10.62.0.0/24', '--subnet', 'fd00:62::/64');
+  await network(
+    'own',
+    '-o',
+    'works.weave.gateway=weave',
+    '--ipv6',
+    '--subnet',
+    '10.62.0.0/24',
+    '--subnet',
+    'fd00:62::/64',
+  );
   await host.docker('run', '-d', '--name', 'web2', '--net', 'own', '-p', '8082:80', ...web);
   await sleep(200);
-  for (const at of ['127.0.0.1', host.ip, `[${host.ip6}]`, 'localhost']) t.equal(await get(`http://${at}:8082/`), 'here', `on ${at}`);
+  for (const at of ['127.0.0.1', host.ip, `[${host.ip6}]`, 'localhost'])
+    t.equal(await get(`http://${at}:8082/`), 'here', `on ${at}`);
   await reaches(t, 'web2', underlayAddress, 'and the way out');
-  t.match((await inside('web2', 'ip route; ip -6 route')).stdout, /default via 10\.62\.0\.1[\s\S]*default via fd00:62::1/);
-  await t.rejects(host.docker('run', '--rm', '--net', 'own', '-p', '8082:80', 'busybox', 'true'), /host port 8082\/tcp is published by container web2/);
+  t.match(
+    (await inside('web2', 'ip route; ip -6 route')).stdout,
+    /default via 10\.62\.0\.1[\s\S]*default via fd00:62::1/,
+  );
+  await t.rejects(
+    host.docker('run', '--rm', '--net', 'own', '-p', '8082:80', 'busybox', 'true'),
+    /host port 8082\/tcp is published by container web2/,
+  );
 
   await network('shut', '-o', 'works.weave.gateway=none');
   await run('quiet', 'shut');
   t.notMatch((await inside('quiet', 'ip route')).stdout, 'default', 'neither way out');
   await remove(['web1', 'web2', 'quiet'], ['viagw', 'own', 'shut']);
   t.equal(await get('http://127.0.0.1:8082/'), '', 'gone with its container');
-  t.equal((await host.exec('nft list tables')).stdout.includes('inet weave'), false, 'and with the last such network our table');
+  t.equal(
+    (await host.exec('nft list tables')).stdout.includes('inet weave'),
+    false,
+    'and with the last such network our table',
+  );
 });
 
 test('the interface is there before the first instruction: 100 of 100', async (t) => {
@@ -187,7 +242,9 @@ test('the interface is there before the first instruction: 100 of 100', async (t
   const probe = 'ip -o addr show dev ethwe0 | grep -q "inet 10" && ip route | grep -q ethwe0 && echo there';
   let there = 0;
   for (let batch = 0; batch < 25; batch++) {
-    const four = Array.from({ length: 4 }, () => host.docker('run', '--rm', '--net', 'early', 'busybox', 'sh', '-c', probe));
+    const four = Array.from({ length: 4 }, () =>
+      host.docker('run', '--rm', '--net', 'early', 'busybox', 'sh', '-c', probe),
+    );
     there += (await Promise.all(four)).filter((out) => out === 'there').length;
   }
   t.equal(there, 100);

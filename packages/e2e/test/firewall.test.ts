@@ -16,11 +16,22 @@ const addressOf = (host: Host, container: string, field = 'IPAddress') =>
 
 /** Everything that Weave makes on a host, made and left there. */
 async function furnish(host: Host): Promise<void> {
-  const create = (name: string, ...args: string[]) => host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', ...args, name);
+  const create = (name: string, ...args: string[]) =>
+    host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', ...args, name);
   await create('plain', '--ipv6', '--subnet', '10.50.0.0/24', '--subnet', 'fd00:50::/64');
-  await create('own', '--ipv6', '--subnet', '10.51.0.0/24', '--subnet', 'fd00:51::/64', '-o', 'works.weave.gateway=weave');
+  await create(
+    'own',
+    '--ipv6',
+    '--subnet',
+    '10.51.0.0/24',
+    '--subnet',
+    'fd00:51::/64',
+    '-o',
+    'works.weave.gateway=weave',
+  );
   for (const net of ['plain', 'own'])
-    for (const n of [1, 2]) await host.docker('run', '-d', '--name', `${net}-${n}`, '--net', net, 'busybox', 'sleep', '3600');
+    for (const n of [1, 2])
+      await host.docker('run', '-d', '--name', `${net}-${n}`, '--net', net, 'busybox', 'sleep', '3600');
   await host.docker('run', '-d', '--name', 'bare', '--net', 'none', 'busybox', 'sleep', '3600');
   await host.weave('attach', 'bare');
 }
@@ -55,7 +66,9 @@ for (const host of lab.hosts) {
     const chains = (await host.exec('iptables -S; ip6tables -S; iptables -t nat -S')).stdout;
 
     await host.weave('launch', '--local');
-    await host.exec('iptables -P FORWARD DROP; ip6tables -P FORWARD DROP; sysctl -q -w net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1');
+    await host.exec(
+      'iptables -P FORWARD DROP; ip6tables -P FORWARD DROP; sysctl -q -w net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1',
+    );
     await furnish(host);
     for (const net of ['plain', 'own']) {
       await reaches(t, host, `${net}-1`, await addressOf(host, `${net}-2`), `${net}: IPv4`);
@@ -66,20 +79,36 @@ for (const host of lab.hosts) {
     t.not((await inside(host, 'plain-1', 'ping -c1 -W1 10.51.0.2')).code, 0, 'no way from one network to the other');
 
     await t.test('another firewall that drops all forwarding', async (t) => {
-      await host.exec("nft add table inet strict; nft add chain inet strict f '{ type filter hook forward priority 0; policy drop; }'");
+      await host.exec(
+        "nft add table inet strict; nft add chain inet strict f '{ type filter hook forward priority 0; policy drop; }'",
+      );
       await reaches(t, host, 'plain-1', await addressOf(host, 'plain-2'), 'does not concern containers of one network');
       await host.exec('nft flush ruleset');
       await reaches(t, host, 'plain-1', await addressOf(host, 'plain-2'), 'nor does its end');
       await host.dockerd.restart();
       await host.docker('start', 'plain-1', 'plain-2', 'own-1', 'own-2', 'bare');
-      await host.exec(foreign.split('\n').filter((line) => /nft|iptables/.test(line)).join('\n'));
+      await host.exec(
+        foreign
+          .split('\n')
+          .filter((line) => /nft|iptables/.test(line))
+          .join('\n'),
+      );
     });
 
     await clear(host);
     await host.exec('ip6tables -P FORWARD ACCEPT');
-    t.strictSame(await witness(host), before, 'after weave reset nothing of ours is left, and what is not ours is untouched');
+    t.strictSame(
+      await witness(host),
+      before,
+      'after weave reset nothing of ours is left, and what is not ours is untouched',
+    );
     t.equal((await host.exec('iptables -S; ip6tables -S; iptables -t nat -S')).stdout, chains);
-    t.equal((await host.exec('ls /run/weave /run/docker/plugins; ls /var/lib/weave', { allowFail: true })).stdout.includes('netns'), false);
+    t.equal(
+      (await host.exec('ls /run/weave /run/docker/plugins; ls /var/lib/weave', { allowFail: true })).stdout.includes(
+        'netns',
+      ),
+      false,
+    );
     await t.rejects(switchLinks(host), 'the switch is gone');
   });
 }

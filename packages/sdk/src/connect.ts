@@ -6,8 +6,6 @@ import { RUN_DIR, SOCKET } from './paths.ts';
 import type { Weave, WeaveEvent } from './weave.ts';
 import type { Params, VerbName } from './wire.ts';
 
-export { VERSION } from './version.ts';
-
 export interface ConnectOptions {
   /** The daemon's unix socket; by default `/run/weave/weave.sock`. */
   socket?: string;

@@ -17,6 +17,7 @@ import {
   type Op,
   plan,
   queries,
+  STRAYS,
   type State,
   transition,
   WeaveError,
@@ -44,6 +45,8 @@ export interface Host {
   carryOut(change: Carry): Promise<void>;
   /** A full pass: observes everything of ours, compares, repairs. Answers what could not be repaired. */
   reconcile(): Promise<Failure[]>;
+  /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
+  trustRecords(): void;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
@@ -65,11 +68,14 @@ export interface Parts {
   clock: Clock;
   log: Log;
   emit(event: WeaveEvent): void;
+  /** False while the records are being rebuilt: what has none may be somebody's only connection. */
+  trusted: boolean;
 }
 
 export function createHost(parts: Parts): Host {
   const { state, store, datapath, firewall, clock, log, emit } = parts;
   const turns = new Map<string, Promise<unknown>>();
+  let { trusted } = parts;
 
   function commit(changes: readonly Change[]): void {
     store.append(changes);
@@ -117,7 +123,7 @@ export function createHost(parts: Parts): Host {
     forgetGoneSandboxes();
     const observed = await datapath.observe(queries(desired(state)));
     // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
-    const batches = plan(desired(state), observed);
+    const batches = plan(desired(state), observed).filter(({ key }) => trusted || key !== STRAYS);
     const applied = await datapath.apply(batches.map((batch) => batch.ops));
     for (const [index, { key, ops }] of batches.entries())
       log(applied[index]?.failed ? 'error' : 'info', 'repaired', {
@@ -139,7 +145,11 @@ export function createHost(parts: Parts): Host {
     }
   }
 
-  return { state, datapath, clock, log, commit, carryOut, reconcile, inTurn };
+  const trustRecords = () => {
+    trusted = true;
+  };
+
+  return { state, datapath, clock, log, commit, carryOut, reconcile, trustRecords, inTurn };
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */

@@ -17,6 +17,7 @@ import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host, type Log } from './host.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
+import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { attachVerbs } from './verbs/attach.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
@@ -55,12 +56,12 @@ export async function open(options: OpenOptions = {}): Promise<Weave> {
 }
 
 async function start({ store, setAside }: OpenedStore, options: OpenOptions, log: Log): Promise<Weave> {
-  const state = loadState(store);
+  const { state, fresh } = loadState(store);
   const datapath = options.datapath ?? kernelDatapath(join(options.runDir ?? RUN_DIR, 'netns'));
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
-  const host = createHost({ state, store, datapath, firewall, clock, log, emit: events.emit });
+  const host = createHost({ state, store, datapath, firewall, clock, log, emit: events.emit, trusted: !fresh });
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -68,22 +69,25 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
     );
     log('error', 'store set aside', { ...setAside });
   }
+  if (fresh) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   for (const failure of await host.reconcile()) notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
-function loadState(store: OpenedStore['store']): State {
+/** `fresh` when nothing was stored: this host is new, or its store was lost. */
+function loadState(store: OpenedStore['store']): { state: State; fresh: boolean } {
   const records = store.load();
   const self = records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
   const state = new State(self);
   state.apply(records);
-  if (!state.peers.has(self)) {
+  const fresh = !state.peers.has(self);
+  if (fresh) {
     const peer = { table: 'peer', id: self, record: { id: self, name: hostname() } } as const;
     store.append([peer]);
     state.apply([peer]);
   }
-  return state;
+  return { state, fresh };
 }
 
 const defaultNetwork = (state: State, clock: Clock) =>

@@ -1,5 +1,4 @@
-import { WeaveError } from '@weave/core';
-import type { Target } from '@weave/sdk';
+import { type Target, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { print } from '../output.ts';

@@ -2,11 +2,10 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { WeaveError } from '@weave/core';
-import { connect } from '@weave/sdk/client';
+import { connect, SOCKET, WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
+import { type DaemonOptions, daemonOptions } from '../options.ts';
 import { print, withProgress } from '../output.ts';
-import { type DaemonOptions, daemonOptions } from './daemon.ts';
 
 interface Options extends DaemonOptions {
   local?: boolean;
@@ -24,7 +23,7 @@ export const launchCommand = (): Command =>
     .option('--json', 'print JSON, for programs')
     .addHelpText('after', '\nExamples:\n  weave launch --local\n  weave launch --local --log-level debug')
     .action(async (options: Options) => {
-      const socket = join(options.runDir, 'weave.sock');
+      const socket = join(options.runDir, SOCKET);
       if (await statusAt(socket)) {
         process.stderr.write("weave: already running; you can stop it with 'weave stop'\n");
         process.exitCode = ALREADY_RUNNING;

@@ -1,5 +1,4 @@
-import { NETWORK_OPTIONS, type Network, WeaveError } from '@weave/core';
-import type { NetworkDetails } from '@weave/sdk';
+import { NETWORK_OPTIONS, type Network, type NetworkDetails, WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { print, table } from '../output.ts';

@@ -1,4 +1,4 @@
-import type { Endpoint } from '@weave/core';
+import type { Endpoint } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { print } from '../output.ts';

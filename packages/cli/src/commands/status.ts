@@ -1,8 +1,7 @@
-import type { Status } from '@weave/sdk';
+import { type Status, VERSION } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { print } from '../output.ts';
-import { VERSION } from '../version.ts';
 
 export const statusCommand = (): Command =>
   daemonClient('status')

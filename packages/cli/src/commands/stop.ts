@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isWeaveError } from '@weave/core';
+import { isWeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { stateDirOption } from '../options.ts';
 import { print, withProgress } from '../output.ts';
 
 export const stopCommand = (): Command =>
@@ -15,7 +16,7 @@ export const stopCommand = (): Command =>
 export const resetCommand = (): Command =>
   daemonClient('reset')
     .description('remove every network and record of this host, and stop the daemon')
-    .option('--state-dir <dir>', 'where this host’s records are kept', process.env.WEAVE_STATE_DIR ?? '/var/lib/weave')
+    .addOption(stateDirOption())
     .action(async (options: ResetOptions) => {
       await withProgress('resetting weave', async () => {
         const pid = await stop(options, async (weave) => {

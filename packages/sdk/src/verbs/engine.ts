@@ -53,7 +53,8 @@ export function engineVerbs(host: Host): Weave['engine'] {
           container ? started(container) : removed(id),
         );
       }
-      if (changes.length > 0) await host.reconcile();
+      host.trustRecords();
+      await host.reconcile();
     },
   };
 }

@@ -1,0 +1,38 @@
+import { isIP } from 'node:net';
+import { RUN_DIR, STATE_DIR } from '@weave/sdk/client';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface DaemonOptions {
+  stateDir: string;
+  runDir: string;
+  pluginDir: string;
+  nameserver?: string;
+  logLevel: LogLevel;
+}
+
+export const stateDirOption = () =>
+  new Option('--state-dir <dir>', 'where this host’s records are kept').env('WEAVE_STATE_DIR').default(STATE_DIR);
+export const runDirOption = () =>
+  new Option('--run-dir <dir>', 'where the daemon listens').env('WEAVE_RUN_DIR').default(RUN_DIR);
+export const logLevelOption = () =>
+  new Option('--log-level <level>', 'how much to log').choices([...LOG_LEVELS]).default('info');
+export const nameserverOption = () =>
+  new Option('--nameserver <ip>', 'give containers a route to this address on their weave interface').argParser(
+    (text) => {
+      if (!isIP(text)) throw new InvalidArgumentError('It is not an IP address.');
+      return text;
+    },
+  );
+
+/** What `launch` passes on as it is. */
+export const daemonOptions = (command: Command): Command =>
+  command
+    .addOption(stateDirOption())
+    .addOption(runDirOption())
+    .option('--plugin-dir <dir>', 'where the engine looks for plugins', '/run/docker/plugins')
+    .addOption(nameserverOption())
+    .addOption(logLevelOption());

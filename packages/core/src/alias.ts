@@ -1,0 +1,58 @@
+import type { ObservedLink } from './kernel.ts';
+import { type Change, DEFAULT_MTU, type Network } from './model.ts';
+import { bridgeName } from './names.ts';
+import { createNetwork, type SubnetSpec } from './networks.ts';
+import type { State } from './state.ts';
+
+/** IFALIASZ, less the terminating zero. */
+const ROOM = 255;
+
+/**
+ * A network of our own in one line, which its bridge has for an alias: so that the kernel knows it even where the store
+ * is lost. `weave blue 10.3.0.0/16,gateway=10.3.0.1 fd00:3::/64 internal mtu=1376`. None where it has no room, or an
+ * engine knows the network better.
+ */
+export function networkAlias(state: State, network: Network): string | undefined {
+  if (network.owner !== 'weave') return undefined;
+  const subnets = network.subnets.map(({ cidr, gateway, pool }) => {
+    const range = pool && state.pools.get(pool)?.range;
+    return [cidr, ...(gateway ? [`gateway=${gateway}`] : []), ...(range ? [`range=${range}`] : [])].join(',');
+  });
+  const { mtu, multicast, gateway, internal } = network;
+  const options = [
+    ...(internal ? ['internal'] : []),
+    ...(mtu === DEFAULT_MTU ? [] : [`mtu=${mtu}`]),
+    ...(multicast ? [] : ['works.weave.multicast=false']),
+    ...(gateway === 'engine' ? [] : [`works.weave.gateway=${gateway}`]),
+  ];
+  const alias = ['weave', network.name, ...subnets, ...options].join(' ');
+  return alias.length > ROOM ? undefined : alias;
+}
+
+/** The network that a bridge's alias tells of, as changes; none when it tells of none, or of one that is known. */
+export function networkOfAlias(state: State, link: ObservedLink): Change[] {
+  const [mark, name, ...words] = link.alias?.split(' ') ?? [];
+  if (mark !== 'weave' || !name || state.hasNetworkNamed(name)) return [];
+  const isSubnet = (word: string) => word.includes('/');
+  const options = words.filter((word) => !isSubnet(word) && word !== 'internal').map((word) => word.split('='));
+  try {
+    const { network, changes } = createNetwork(
+      state,
+      {
+        name,
+        subnets: words.filter(isSubnet).map(subnetOf),
+        options: Object.fromEntries(options),
+        internal: words.includes('internal'),
+      },
+      { now: 0 },
+    );
+    return bridgeName(network.id) === link.name ? changes : [];
+  } catch {
+    return []; // whatever it says, we did not write it
+  }
+}
+
+function subnetOf(word: string): SubnetSpec {
+  const [cidr = '', ...attributes] = word.split(',');
+  return { cidr, ...Object.fromEntries(attributes.map((attribute) => attribute.split('='))) };
+}

@@ -1,0 +1,15 @@
+/** What a program needs that only talks to the daemon: quick to load, as a command has to be. */
+export {
+  asWeaveError,
+  type Endpoint,
+  FACES,
+  isWeaveError,
+  NETWORK_OPTIONS,
+  type Network,
+  type PublishedPort,
+  WeaveError,
+} from '@weave/core';
+export { type ConnectOptions, connect } from './connect.ts';
+export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
+export { VERSION } from './version.ts';
+export type * from './weave.ts';
