@@ -63,13 +63,10 @@ export function desiredNetwork(state: State, network: Network): Unit {
 function gateway({ id, mtu, subnets }: Network): Resource[] {
   const link = gatewayName(id);
   const peer = { netns: HOST, name: link, mtu, mac: networkMac(`gateway ${id}`), up: true };
-  const enable = (key: string): Resource => ({ op: 'setSysctl', netns: HOST, key, value: '1' });
-  const families = new Set(subnets.map((s) => cidr(s.cidr).family));
   return [
     { op: 'addVeth', netns: SWITCH, name: uplinkName(id), mtu, master: bridgeName(id), up: true, peer },
     // So that a port published on 127.0.0.1 can be translated to the container.
-    ...(families.has(4) ? [enable(`net/ipv4/conf/${link}/route_localnet`), enable('net/ipv4/ip_forward')] : []),
-    ...(families.has(6) ? [enable('net/ipv6/conf/all/forwarding')] : []),
+    { op: 'setSysctl', netns: HOST, key: `net/ipv4/conf/${link}/route_localnet`, value: '1' },
     ...subnets
       .filter((s) => s.gateway)
       .map((s): Resource => ({ op: 'addAddress', netns: HOST, link, address: `${s.gateway}/${cidr(s.cidr).length}` })),

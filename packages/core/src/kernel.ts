@@ -71,7 +71,7 @@ export interface Applied {
 
 export interface Query {
   netns: Netns;
-  /** Only these links, with their addresses and routes; absent: everything in the namespace. */
+  /** Only these links, with what is on them, and all routes; absent: everything in the namespace. */
   links?: string[];
   /** Keys below /proc/sys to read. */
   sysctls?: string[];
@@ -86,6 +86,10 @@ export interface ObservedLink {
   master?: string;
   vni?: number;
   alias?: string;
+  /** In its own namespace; those of other namespaces repeat it. */
+  index?: number;
+  /** Of a veth: the index of its other end, in that end's namespace. */
+  peerIndex?: number;
 }
 
 export interface Observed {

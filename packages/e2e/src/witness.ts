@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from './host.ts';
 
 /**
@@ -15,6 +16,15 @@ export async function witness(host: Host): Promise<Record<string, string[]>> {
   const seen: Record<string, string[]> = {};
   for (const [what, command] of Object.entries(commands)) seen[what] = lines((await host.exec(command)).stdout);
   return seen;
+}
+
+/** What a host shows once it shows `wanted`, or else what it still shows after 5 s: engine and kernel tidy up behind us. */
+export async function settled<T>(read: () => Promise<T>, wanted: T): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    const seen = await read();
+    if (tries >= 50 || JSON.stringify(seen) === JSON.stringify(wanted)) return seen;
+    await sleep(100);
+  }
 }
 
 /** Each object of the listings on a line of its own, without what changes by itself. */
@@ -40,6 +50,8 @@ const VOLATILE = new Set([
   'bytes',
   'handle',
   'expires',
+  'tentative',
+  'optimistic',
 ]);
 
 /** The names of the links in the switch namespace. */

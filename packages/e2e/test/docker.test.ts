@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { createLab, switchLinks, witness } from '../src/index.ts';
+import { createLab, settled, switchLinks, witness } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 1 });
 const host = lab.hosts[0]!;
@@ -253,23 +253,15 @@ test('the interface is there before the first instruction: 100 of 100', async (t
 
 test('twenty at once, and nothing left of them', async (t) => {
   await network('crowd', '--subnet', '10.63.0.0/24');
-  const before = await settled();
+  const seen = async () => ({ ...(await witness(host)), switch: await switchLinks(host) });
+  const before = await seen();
   const names = Array.from({ length: 20 }, (_, i) => `crowd-${i}`);
   await Promise.all(names.map((name) => run(name, 'crowd')));
   const addresses = await Promise.all(names.map((name) => addressOf(name, 'crowd')));
   t.equal(new Set(addresses).size, 20, 'every address once');
   await reaches(t, 'crowd-0', addresses[19]!);
   await Promise.all(names.map((name) => host.docker('rm', '-f', name)));
-  t.strictSame(await settled(before), before);
+  t.strictSame(await settled(seen, before), before);
   t.equal(await host.weave('ps'), '');
   await remove([], ['crowd']);
 });
-
-/** What is seen, once the background has done what it had to. */
-async function settled(wanted?: object): Promise<object> {
-  for (let tries = 0; ; tries++) {
-    const seen = { ...(await witness(host)), switch: await switchLinks(host) };
-    if (!wanted || tries >= 30 || JSON.stringify(seen) === JSON.stringify(wanted)) return seen;
-    await sleep(100);
-  }
-}

@@ -1,28 +1,68 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Firewall, type FirewallRules, GATEWAY_PREFIX, type PortForward, WeaveError } from '@weave/core';
 
-/** The host's nftables, in a table of our own; iptables only where a policy of its own would drop what we route. */
+/**
+ * The host's nftables, in a table of our own; routing, turned on where it was off; iptables only where a policy of its
+ * own would drop what we route.
+ */
 export function hostFirewall(): Firewall {
-  let forwarding: boolean | undefined;
+  let applied: boolean | undefined;
+  let turnedOn: Set<Family> | undefined;
   return {
     async set(rules) {
       const wanted = rules !== undefined;
       // A host where nothing of ours is, and nothing wanted, needs no nft.
-      if (wanted || forwarding || (forwarding === undefined && (await tableExists())))
-        await nft(rules ? ruleset(rules) : REMOVAL);
-      if (forwarding !== wanted) await allowForwarding(wanted);
-      forwarding = wanted;
+      if (!wanted && applied === undefined && !(await has('table inet weave'))) applied = false;
+      turnedOn ??= applied === false ? new Set() : await marks();
+      if (rules) route(rules, turnedOn);
+      if (wanted || applied !== false) await nft(rules ? ruleset(rules, turnedOn) : REMOVAL);
+      if (!wanted) unroute(turnedOn);
+      if (applied !== wanted) await allowForwarding(wanted);
+      applied = wanted;
     },
   };
 }
 
+type Family = 'ipv4' | 'ipv6';
+
+const FORWARDING: Record<Family, string> = {
+  ipv4: '/proc/sys/net/ipv4/ip_forward',
+  ipv6: '/proc/sys/net/ipv6/conf/all/forwarding',
+};
+
+/** An empty chain of ours remembers that routing was off before us, for as long as our table is there. */
+const mark = (family: Family) => `${family}_routing_was_off`;
+
+async function marks(): Promise<Set<Family>> {
+  const turnedOn = new Set<Family>();
+  for (const family of ['ipv4', 'ipv6'] as const)
+    if (await has(`chain inet weave ${mark(family)}`)) turnedOn.add(family);
+  return turnedOn;
+}
+
+function route({ gateways }: FirewallRules, turnedOn: Set<Family>): void {
+  const subnets = gateways.flatMap((g) => g.subnets);
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const used = subnets.some((s) => s.includes(':') === (family === 'ipv6'));
+    if (!used || readFileSync(FORWARDING[family], 'utf8').trim() !== '0') continue;
+    writeFileSync(FORWARDING[family], '1');
+    turnedOn.add(family);
+  }
+}
+
+function unroute(turnedOn: Set<Family>): void {
+  for (const family of turnedOn) writeFileSync(FORWARDING[family], '0');
+  turnedOn.clear();
+}
+
 // Adding first makes deleting what is not there a success.
 const REMOVAL = 'add table inet weave\ndelete table inet weave\n';
+
 const GATEWAYS = `"${GATEWAY_PREFIX}*"`;
 
 /** The whole table as nft reads it: replaced in one transaction. */
-export function ruleset({ gateways, ports }: FirewallRules): string {
+export function ruleset({ gateways, ports }: FirewallRules, turnedOn: ReadonlySet<Family>): string {
   const masquerade = gateways.flatMap(({ link, subnets }) =>
     subnets.flatMap((s) => {
       const from = `    ${s.includes(':') ? 'ip6' : 'ip'} saddr ${s} oifname`;
@@ -33,6 +73,7 @@ export function ruleset({ gateways, ports }: FirewallRules): string {
   const published = ports.map(dnat);
   // route_localnet is for what the host itself sends: from a container, 127.0.0.0/8 stays unroutable.
   return `${REMOVAL}table inet weave {
+${[...turnedOn].map((family) => `  chain ${mark(family)} {}`).join('\n')}
   chain raw {
     type filter hook prerouting priority raw
     iifname ${GATEWAYS} ip daddr 127.0.0.0/8 drop
@@ -69,9 +110,7 @@ function dnat({ protocol, hostAddress, hostPort, port, address }: PortForward): 
   return `${where} ${protocol} dport ${hostPort} dnat ${v6 ? 'ip6' : 'ip'} to ${v6 ? `[${address}]` : address}:${port}`;
 }
 
-async function tableExists(): Promise<boolean> {
-  return (await run('nft', ['list', 'table', 'inet', 'weave'])).code === 0;
-}
+const has = async (object: string) => (await run('nft', ['list', ...object.split(' ')])).code === 0;
 
 async function nft(script: string): Promise<void> {
   const { code, stderr } = await run('nft', ['-f', '-'], script);
