@@ -5,6 +5,7 @@
 // N-API hands over owned values.
 #![allow(clippy::needless_pass_by_value)]
 
+mod convert;
 mod observed;
 mod op;
 
