@@ -156,6 +156,8 @@ export interface Peer {
   name: string
   mtu: number
   mac?: string
+  /** A bridge in the peer's own namespace. */
+  master?: string
   up: boolean
 }
 

@@ -9,6 +9,8 @@ pub struct Peer {
     pub name: String,
     pub mtu: u32,
     pub mac: Option<String>,
+    /// A bridge in the peer's own namespace.
+    pub master: Option<String>,
     pub up: bool,
 }
 
@@ -158,6 +160,7 @@ impl From<Peer> for weave_kernel::Peer {
             name: peer.name,
             mtu: peer.mtu,
             mac: peer.mac,
+            master: peer.master,
             up: peer.up,
         }
     }

@@ -165,14 +165,17 @@ impl Batch<'_> {
 
     fn add_veth(&mut self, index: usize, veth: &Veth) -> Result<()> {
         veth::add(self.sites, veth)?;
-        if veth.peer.up {
-            let up = Traits {
-                up: Some(true),
+        let peer = &veth.peer;
+        if peer.up || peer.master.is_some() {
+            let site = self.sites.at(&peer.netns)?;
+            let traits = Traits {
+                up: peer.up.then_some(true),
+                master: site.master(peer.master.as_deref())?,
                 ..Traits::default()
             };
-            let content = Content::new(link::set(&veth.peer.name, &up));
-            let link = Some(veth.peer.name.clone());
-            self.wait(index, &veth.peer.netns, content, link);
+            let content = Content::new(link::set(&peer.name, &traits));
+            let link = Some(peer.name.clone());
+            self.wait(index, &peer.netns, content, link);
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub struct Peer {
     pub name: String,
     pub mtu: u32,
     pub mac: Option<String>,
+    /// A bridge in the peer's own namespace.
+    pub master: Option<String>,
     pub up: bool,
 }
 

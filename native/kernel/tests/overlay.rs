@@ -60,6 +60,7 @@ fn underlay(one: &Host, two: &Host) {
             netns: two.container.path.clone(),
             name: "eth0".to_owned(),
             mtu: 1500,
+            master: None,
             up: true,
             ..Peer::default()
         },

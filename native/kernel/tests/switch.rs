@@ -114,6 +114,7 @@ fn destroy_removes_everything_at_once() {
             netns: "host".to_owned(),
             name: "weave".to_owned(),
             mtu: 1450,
+            master: None,
             up: true,
             ..Peer::default()
         },

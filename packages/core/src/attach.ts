@@ -10,7 +10,7 @@ import {
   sizeOf,
   subnet,
 } from './address.ts';
-import { freeMac, mustBeUnused } from './endpoints.ts';
+import { freeMac, freeShard, mustBeUnused } from './endpoints.ts';
 import { fail } from './errors.ts';
 import { lowestFree, mustBeFree } from './ipam.ts';
 import type { Change, ContainerRef, Endpoint, Network, Subnet } from './model.ts';
@@ -88,6 +88,7 @@ export function attach(state: State, network: Network, target: AttachTarget, req
     addresses,
     mac: current?.mac ?? freeMac(state, network.id, id, cidr(addresses[0]!)),
     owner: 'weave',
+    ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: attachName(network) },
     ...(target.container ? { container: target.container } : {}),
   };

@@ -2,7 +2,17 @@ import { cidr, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
-import { bridgeName, gatewayName, handoverName, networkMac, portName, uplinkName, vxlanName } from './names.ts';
+import {
+  bridgeName,
+  gatewayName,
+  handoverName,
+  networkMac,
+  portName,
+  rootPortName,
+  trunkName,
+  uplinkName,
+  vxlanName,
+} from './names.ts';
 import type { State } from './state.ts';
 
 /*
@@ -10,7 +20,7 @@ import type { State } from './state.ts';
 
    weavegw… ────────veth──────── wu…┐
    (gateway=weave only)             │
-                                  wb… bridge, one per network
+                                  wb… bridge, one per network and 1,000 ports
                                     │ │ └─ wv… ─────veth───────────── ethwe        (weave attach)
    wh… ─────────────veth──────── wv…┘ └─── wx… VXLAN to other hosts
    (an engine moves wh… into its sandbox)
@@ -52,12 +62,22 @@ export const hasGateway = (network: Network): boolean => network.gateway === 'we
 export function desiredNetwork(state: State, network: Network): Unit {
   const { id, mtu } = network;
   const alias = networkAlias(state, network);
-  const resources: Resource[] = [
-    { op: 'addBridge', netns: SWITCH, name: bridgeName(id), mac: networkMac(id), mtu, ...(alias ? { alias } : {}) },
-  ];
+  const bridge = { op: 'addBridge', netns: SWITCH, mac: networkMac(id), mtu } as const;
+  const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
+  for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
   if (hasGateway(network)) resources.push(...gateway(network));
   resources.push(...overlay(state, network));
   return { key: `network/${id}`, resources };
+}
+
+/** Joined to the first one by a pair of its own: a star, so that there is no loop. */
+function furtherBridge({ id, mtu }: Network, shard: number): Resource[] {
+  const name = bridgeName(id, shard);
+  const peer = { netns: SWITCH, name: trunkName(id, shard), mtu, master: name, up: true };
+  return [
+    { op: 'addBridge', netns: SWITCH, name, mac: networkMac(`${id}/${shard}`), mtu },
+    { op: 'addVeth', netns: SWITCH, name: rootPortName(id, shard), mtu, master: bridgeName(id), up: true, peer },
+  ];
 }
 
 function gateway({ id, mtu, subnets }: Network): Resource[] {
@@ -113,13 +133,13 @@ export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   };
 }
 
-const port = (network: Network, { id }: Endpoint) =>
+const port = (network: Network, { id, shard }: Endpoint) =>
   ({
     op: 'addVeth',
     netns: SWITCH,
     name: portName(id),
     mtu: network.mtu,
-    master: bridgeName(network.id),
+    master: bridgeName(network.id, shard),
     up: true,
   }) as const;
 

@@ -32,6 +32,7 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
     addresses,
     mac: spec.mac ? checkMac(spec.mac) : freeMac(state, network.id, spec.id, cidr(addresses[0]!)),
     owner: 'docker',
+    ...freeShard(state, network.id),
   };
   const existing = state.endpoints.get(spec.id);
   if (existing) return sameOrFail(existing, endpoint);
@@ -53,6 +54,22 @@ function checkMac(given: string): string {
     fail('WEAVE_INVALID_REQUEST', `${given} is not a MAC address`);
   return mac;
 }
+
+/** BR_MAX_PORTS is 1,023; the first bridge keeps some for the others, for the VXLAN device and for the way out. */
+const BRIDGE_ROOM = 1000;
+
+/** The first bridge of a network with room, as the part of an endpoint's record that says so. */
+export function freeShard(state: State, network: string): { shard?: number } {
+  const shards = state.shardsOf(network);
+  const full = (shard: number) => (shards[shard] ?? 0) >= BRIDGE_ROOM;
+  let shard = 0;
+  while (full(shard)) shard++;
+  return shard === 0 ? {} : { shard };
+}
+
+/** Whether an endpoint that is not recorded yet will be the first on its bridge, which then has to be made. */
+export const opensShard = (state: State, { network, shard = 0 }: Endpoint): boolean =>
+  shard > 0 && !state.shardsOf(network)[shard];
 
 /** The address's own MAC, unless an endpoint kept it that had the address before. */
 export function freeMac(state: State, network: string, endpoint: string, addr: Address): string {

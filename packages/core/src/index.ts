@@ -17,6 +17,7 @@ export {
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
+  opensShard,
   publishPorts,
 } from './endpoints.ts';
 export { asWeaveError, CATALOGUE, type Code, FACES, fail, isWeaveError, type Kind, WeaveError } from './errors.ts';

@@ -34,6 +34,8 @@ export interface VethPeer {
   name: string;
   mtu: number;
   mac?: string;
+  /** A bridge in the peer's own namespace. */
+  master?: string;
   up: boolean;
 }
 

@@ -91,6 +91,8 @@ export interface Endpoint {
   readonly addresses: readonly string[];
   readonly mac: string;
   readonly owner: 'weave' | 'docker';
+  /** Which of the network's bridges on its host it is on: a Linux bridge has room for 1,023. Absent: the first. */
+  readonly shard?: number;
   /** Absent while it is attached nowhere. */
   readonly sandbox?: Sandbox;
   readonly container?: ContainerRef;

@@ -14,8 +14,13 @@ const hashName = (text: string, length = 11): string =>
 export const hashId = (...parts: string[]): string =>
   digest(parts.join('\0')).reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), '');
 
+const shardKey = (network: string, shard: number) => (shard === 0 ? network : `${network}/${shard}`);
+
 /** Links in the switch namespace. */
-export const bridgeName = (network: string) => `wb${hashName(network)}`;
+export const bridgeName = (network: string, shard = 0) => `wb${hashName(shardKey(network, shard))}`;
+/** The pair that joins a further bridge of a network to its first: the end on the further one, and on the first. */
+export const trunkName = (network: string, shard: number) => `wt${hashName(shardKey(network, shard))}`;
+export const rootPortName = (network: string, shard: number) => `wr${hashName(shardKey(network, shard))}`;
 export const vxlanName = (network: string) => `wx${hashName(network)}`;
 export const portName = (endpoint: string) => `wv${hashName(endpoint)}`;
 /** The bridge's port that leads to the host, of a network whose gateway is Weave. */

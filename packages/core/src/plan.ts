@@ -1,5 +1,5 @@
 import type { Unit } from './desired.ts';
-import { type Observed, type ObservedLink, type Op, type Query, type Resource, SWITCH } from './kernel.ts';
+import { type Observed, type ObservedLink, type Op, type Query, type Resource, SWITCH, type VethPeer } from './kernel.ts';
 
 /** Operations that stand or fall together, in order. */
 export interface Batch {
@@ -26,6 +26,10 @@ function identity(r: Resource): string {
       return `${r.netns} ${r.link} fdb ${r.mac} ${r.destination}`;
   }
 }
+
+/** A pair is two links. */
+const identities = (r: Resource): string[] =>
+  r.op === 'addVeth' ? [identity(r), `${r.peer.netns} link ${r.peer.name}`] : [identity(r)];
 
 /** The operation that takes a resource away; none for what goes with its link, or was never ours to unset. */
 function removal(r: Resource): Op | undefined {
@@ -129,7 +133,7 @@ export function plan(units: readonly Unit[], observed: readonly Observed[]): Bat
   const repairs = units
     .filter(({ resources }) => !resources.some(isGone))
     .map(({ key, resources }) => ({ key, ops: resources.flatMap((r) => repair(r, world)) }));
-  const wanted = new Set(units.flatMap((unit) => unit.resources).map(identity));
+  const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
   return [{ key: STRAYS, ops: strays(units, wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
@@ -178,9 +182,11 @@ function repairVeth(r: Extract<Resource, { op: 'addVeth' }>, world: World): Op[]
     return [{ op: 'setLink', netns, name, up: true, mtu, ...(master ? { master } : {}) }];
   }
   const far = world.get(r.peer.netns)?.links.get(r.peer.name);
-  const farDiffers = !far?.up || far.mtu !== r.peer.mtu || (r.peer.mac !== undefined && far.mac !== r.peer.mac);
-  return linkDiffers(near, r) || farDiffers ? [r] : [];
+  return linkDiffers(near, r) || farDiffers(far, r.peer) ? [r] : [];
 }
+
+const farDiffers = (far: ObservedLink | undefined, { mtu, mac, master }: VethPeer): boolean =>
+  !far?.up || far.mtu !== mtu || (mac ?? far.mac) !== far.mac || (master ?? far.master) !== far.master;
 
 /** What nobody wants: links in the switch, and addresses on interfaces that we made elsewhere. */
 function strays(units: readonly Unit[], wanted: ReadonlySet<string>, world: World): Op[] {

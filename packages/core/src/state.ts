@@ -41,6 +41,7 @@ export class State {
   readonly #byNetwork = new Map<string, Set<string>>();
   readonly #bySandbox = new Map<string, Set<string>>();
   readonly #byAddress = new Map<string, string>();
+  readonly #shards = new Map<string, number[]>();
   readonly #byMac = new Map<string, string>();
 
   constructor(self: string) {
@@ -83,6 +84,11 @@ export class State {
   /** The endpoint that has this MAC on this network. */
   macOwner(network: string, mac: string): string | undefined {
     return this.#byMac.get(`${network} ${mac}`);
+  }
+
+  /** How many of this host's endpoints are on each bridge of a network. */
+  shardsOf(network: string): readonly number[] {
+    return this.#shards.get(network) ?? [];
   }
 
   poolIndex(id: string): PoolIndex {
@@ -156,6 +162,14 @@ export class State {
     mark(this.#byNetwork, network, id, enter);
     if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
     if (container) mark(this.#bySandbox, container.id, id, enter);
+    if (endpoint.peer === this.self) {
+      const shards = this.#shards.get(network) ?? [];
+      const shard = endpoint.shard ?? 0;
+      while (shards.length <= shard) shards.push(0);
+      shards[shard] = shards[shard]! + (enter ? 1 : -1);
+      while (shards.at(-1) === 0) shards.pop();
+      this.#shards.set(network, shards);
+    }
     own(this.#byMac, `${network} ${endpoint.mac}`, id, enter);
     for (const text of endpoint.addresses) {
       const plain = formatAddress(cidr(text));

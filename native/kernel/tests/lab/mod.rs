@@ -202,6 +202,7 @@ pub fn pair(name: &str, container: &Container) -> Veth {
             name: "ethwe".to_owned(),
             mtu: MTU,
             mac: None,
+            master: None,
             up: true,
         },
     }

@@ -5,6 +5,7 @@ import {
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
+  opensShard,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -23,7 +24,8 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     const network = state.network(name);
     const { endpoint, granted, changes } = attach(state, network, target, requests);
     const announce = announcements(endpoint, granted);
-    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
+    const networks = opensShard(state, endpoint) ? [network.id] : [];
+    await host.carryOut({ changes, networks, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;
     return {
       endpoint: id,

@@ -7,6 +7,7 @@ import {
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
+  opensShard,
   type PublishedPort,
   publishPorts,
 } from '@weave/core';
@@ -18,7 +19,8 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
   return {
     create: async (spec) => {
       const { endpoint, changes } = createEndpoint(state, spec);
-      host.commit(changes);
+      if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
+      else host.commit(changes);
       return endpoint;
     },
     attach: (id, sandbox) =>
