@@ -159,7 +159,18 @@ function sysctlAt(netns: MemoryNetns, key: string): { key: string; value: string
   return value === undefined ? [] : [{ key, value }];
 }
 
-function describe({ name, kind, mac, mtu, up, index, peer, master, vni, alias }: MemoryLink): Observed['links'][number] {
+function describe({
+  name,
+  kind,
+  mac,
+  mtu,
+  up,
+  index,
+  peer,
+  master,
+  vni,
+  alias,
+}: MemoryLink): Observed['links'][number] {
   return {
     ...{ name, kind, mac, mtu, up, index },
     ...(peer ? { peerIndex: peer.index } : {}),

@@ -14,29 +14,39 @@ export function perform(kernel: MemoryKernel, op: Op): void {
   checkText(op);
   switch (op.op) {
     case 'addBridge':
-      return addBridge(kernel, op);
+      addBridge(kernel, op);
+      break;
     case 'addVxlan':
-      return addVxlan(kernel, op);
+      addVxlan(kernel, op);
+      break;
     case 'addVeth':
-      return addVeth(kernel, op);
+      addVeth(kernel, op);
+      break;
     case 'setLink':
-      return setLink(kernel, op);
+      setLink(kernel, op);
+      break;
     case 'deleteLink':
     case 'retireLink':
-      return unless(['ENOENT', 'ENODEV'], () => kernel.remove(kernel.link(op.netns, op.name)));
+      unless(['ENOENT', 'ENODEV'], () => kernel.remove(kernel.link(op.netns, op.name)));
+      break;
     case 'addAddress':
-      return kernel.link(op.netns, op.link).addAddress(op.address);
+      kernel.link(op.netns, op.link).addAddress(op.address);
+      break;
     case 'addRoute':
-      return addRoute(kernel, op);
+      addRoute(kernel, op);
+      break;
     case 'setSysctl':
-      return writeSysctl(kernel.netns(op.netns), op.key, op.value, op.ifPresent ?? false);
+      writeSysctl(kernel.netns(op.netns), op.key, op.value, op.ifPresent ?? false);
+      break;
     case 'announce':
-      return mustBeUp(kernel.link(op.netns, op.link));
+      mustBeUp(kernel.link(op.netns, op.link));
+      break;
     case 'addNeighbour':
     case 'addFdb':
-      return addNeighbour(kernel.link(op.netns, op.link), op);
+      addNeighbour(kernel.link(op.netns, op.link), op);
+      break;
     default:
-      return unless(['ENOENT', 'ENODEV'], () => deleteFrom(kernel.link(op.netns, op.link), op));
+      unless(['ENOENT', 'ENODEV'], () => deleteFrom(kernel.link(op.netns, op.link), op));
   }
 }
 

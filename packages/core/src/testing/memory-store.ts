@@ -6,7 +6,9 @@ import type { HostStore } from '../ports.ts';
 export interface MemoryStore extends HostStore {
   /** The append that comes after this many fails, and changes nothing. */
   failAt(after: number | undefined): void;
-  /** The same records after a restart. The store that was open before takes nothing any more. */
+  /** A second opener of the same records: refused while the first has them. */
+  openAgain(): MemoryStore;
+  /** The same records after a restart. */
   reopen(): MemoryStore;
 }
 
@@ -24,6 +26,11 @@ function storeOver(tables: Map<string, Map<string, string>>): MemoryStore {
     if (failAfter === undefined || failAfter-- > 0) return;
     failAfter = undefined;
     throw new WeaveError('WEAVE_STORE_FAILED', 'cannot write the host store: as the test wants it');
+  }
+
+  function openAgain(): MemoryStore {
+    if (!closed) throw new WeaveError('WEAVE_STORE_LOCKED', 'the store in memory is in use by another weave daemon');
+    return storeOver(tables);
   }
 
   return {
@@ -49,9 +56,10 @@ function storeOver(tables: Map<string, Map<string, string>>): MemoryStore {
     failAt: (after) => {
       failAfter = after;
     },
+    openAgain,
     reopen: () => {
       closed = true;
-      return storeOver(tables);
+      return openAgain();
     },
   };
 }

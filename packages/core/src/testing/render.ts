@@ -65,7 +65,12 @@ function words(op: Op): (string | number)[] {
     case 'deleteFdb':
       return [op.link, op.mac, '→', op.destination];
     case 'addRoute':
-      return [op.link, op.destination, ...(op.gateway ? ['via', op.gateway] : []), ...(op.ifAbsent ? ['if absent'] : [])];
+      return [
+        op.link,
+        op.destination,
+        ...(op.gateway ? ['via', op.gateway] : []),
+        ...(op.ifAbsent ? ['if absent'] : []),
+      ];
     case 'deleteRoute':
       return [op.link, op.destination, ...(op.gateway ? ['via', op.gateway] : [])];
   }
