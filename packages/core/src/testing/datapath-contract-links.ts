@@ -75,6 +75,17 @@ export const linkCases = [
     same(await link(HOST, 'whcontract'), undefined, 'gone with the near end');
   }),
 
+  contractCase('a pair: between two bridges', async ({ does, fails, link }) => {
+    const peer = { netns: SWITCH, name: 'wtcontract', mtu: 1430, master: 'wbother', up: true };
+    const trunk = veth(SWITCH, { peer });
+    await does(bridge());
+    same((await fails(trunk)).code, 'ENODEV', 'one of them is missing');
+    await does(bridge({ name: 'wbother', mac: '52:00:00:00:00:02' }), trunk);
+    same([(await link(SWITCH, PORT))?.master, (await link(SWITCH, 'wtcontract'))?.master], [BRIDGE, 'wbother'], 'made');
+    await does({ op: 'setLink', netns: SWITCH, name: 'wtcontract', master: '' }, trunk);
+    same((await link(SWITCH, 'wtcontract'))?.master, 'wbother', 'made again');
+  }),
+
   contractCase('a pair: wanted in another namespace it is made anew', async ({ does, link, newNamespace }) => {
     const [first, second] = [await newNamespace(), await newNamespace()];
     await does(bridge(), veth(first));

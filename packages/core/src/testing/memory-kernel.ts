@@ -67,6 +67,7 @@ export class MemoryLink {
   }
 
   setMac(mac: string): void {
+    if (mac !== this.mac) this.neighbours.clear();
     this.mac = mac;
     this.macGiven = true;
   }

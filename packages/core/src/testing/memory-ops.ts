@@ -39,7 +39,8 @@ export function perform(kernel: MemoryKernel, op: Op): void {
       writeSysctl(kernel.netns(op.netns), op.key, op.value, op.ifPresent ?? false);
       break;
     case 'announce':
-      mustBeUp(kernel.link(op.netns, op.link));
+      // The MAC is set again: the neighbours are told, and forgotten.
+      kernel.link(op.netns, op.link).neighbours.clear();
       break;
     case 'addNeighbour':
     case 'addFdb':
@@ -121,7 +122,7 @@ function addVeth(kernel: MemoryKernel, op: On<'addVeth'>): void {
   near.mtu = op.mtu;
   near.setUp(op.up);
   if (master) near.setMaster(master);
-  adjustFar(near.peer!, op.peer);
+  adjustFar(kernel, near.peer!, op.peer);
 }
 
 function pairAt(kernel: MemoryKernel, op: On<'addVeth'>, here: MemoryNetns, there: MemoryNetns) {
@@ -142,8 +143,9 @@ function makePair(kernel: MemoryKernel, op: On<'addVeth'>, here: MemoryNetns, th
   return near;
 }
 
-function adjustFar(far: MemoryLink, { mtu, mac, up }: VethPeer): void {
+function adjustFar(kernel: MemoryKernel, far: MemoryLink, { netns, mtu, mac, master, up }: VethPeer): void {
   far.mtu = mtu;
+  if (master !== undefined) far.setMaster(kernel.link(netns, master));
   if (mac !== undefined) far.setMac(mac);
   if (up) far.setUp(true);
 }

@@ -52,11 +52,12 @@ function words(op: Op): (string | number)[] {
     case 'deleteLink':
     case 'retireLink':
       return [op.name];
+    case 'announce':
+      return [op.link];
     case 'setSysctl':
       return [op.key, op.value, ...(op.ifPresent ? ['if present'] : [])];
     case 'addAddress':
     case 'deleteAddress':
-    case 'announce':
       return [op.link, op.address];
     case 'addNeighbour':
     case 'deleteNeighbour':
@@ -79,8 +80,9 @@ function words(op: Op): (string | number)[] {
 function vethWords({ name, mtu, master, up, peer }: Extract<Op, { op: 'addVeth' }>): string[] {
   const near = [...(master ? [master] : []), up ? 'up' : 'down'].join(', ');
   const mac = peer.mac ? ` ${peer.mac}` : '';
+  const far = [...(peer.master ? [peer.master] : []), peer.up ? 'up' : 'down'].join(', ');
   const mtus = peer.mtu === mtu ? `mtu ${mtu}` : `mtu ${mtu}/${peer.mtu}`;
-  return [`${name} (${near}) ↔ ${peer.netns} ${peer.name}${mac} (${peer.up ? 'up' : 'down'})`, mtus];
+  return [`${name} (${near}) ↔ ${peer.netns} ${peer.name}${mac} (${far})`, mtus];
 }
 
 function setWords({ name, up, mtu, mac, master }: Extract<Op, { op: 'setLink' }>): (string | number)[] {
