@@ -148,7 +148,7 @@ export type Op =
   | { op: 'addFdb'; netns: string; link: string; mac: string; destination: string }
   | { op: 'deleteFdb'; netns: string; link: string; mac: string; destination: string }
   | { op: 'setSysctl'; netns: string; key: string; value: string; ifPresent?: boolean }
-  | { op: 'announce'; netns: string; link: string; address: string }
+  | { op: 'announce'; netns: string; link: string; bridge: string; address: string }
 
 /** The far end of a veth pair. */
 export interface Peer {

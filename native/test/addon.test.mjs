@@ -110,7 +110,7 @@ test('hostile values neither crash nor wedge the process', async () => {
     { op: 'setSysctl', netns: 'switch', key: value, value },
     { op: 'setSysctl', netns: value, key: 'net/ipv4/ip_forward', value },
     { op: 'addRoute', netns: 'switch', link: 'br0', destination: value, gateway: value },
-    { op: 'announce', netns: 'switch', link: 'br0', address: value },
+    { op: 'announce', netns: 'switch', link: value, bridge: 'br0', address: value },
   ]);
   const answers = await kernel.apply(ops.map((op) => [op]));
   for (const [index, answer] of answers.entries()) {

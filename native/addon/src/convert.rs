@@ -171,10 +171,12 @@ impl From<Op> for weave_kernel::Op {
             Op::Announce {
                 netns,
                 link,
+                bridge,
                 address,
             } => Self::Announce {
                 netns,
                 link,
+                bridge,
                 address,
             },
         }

@@ -124,9 +124,12 @@ pub enum Op {
         if_present: Option<bool>,
     },
     /// A gratuitous ARP or an unsolicited neighbour advertisement with the override flag.
+    /// Gratuitous ARP or an unsolicited neighbour advertisement, to all on the network of a bridge in the switch; sent
+    /// soon after, and nobody knows whether it arrived.
     Announce {
         netns: String,
         link: String,
+        bridge: String,
         address: String,
     },
 }

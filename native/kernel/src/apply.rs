@@ -8,14 +8,17 @@
 use nix::errno::Errno;
 
 use crate::{
-    announce, bridge,
+    announce::Announcement,
+    background::{Background, REAP_GROUP},
+    bridge,
     content::{self, Content},
     error::{Error, Result},
     message::link::{self, Traits},
+    netns::SWITCH,
     op::{Applied, Failure, Op, Veth},
     parse,
-    reaper::{REAP_GROUP, Reaper},
-    site::Sites,
+    request::Request,
+    site::{Sites, absent},
     sysctl, veth, vxlan,
     worker::contain,
 };
@@ -42,10 +45,10 @@ struct Run {
 }
 
 /// Applies a batch; a panic in it becomes its failure.
-pub fn apply(sites: &mut Sites, reaper: &Reaper, ops: &[Op]) -> Applied {
+pub fn apply(sites: &mut Sites, background: &Background, ops: &[Op]) -> Applied {
     let mut batch = Batch {
         sites,
-        reaper,
+        background,
         run: Run::default(),
         at: 0,
     };
@@ -73,7 +76,7 @@ pub fn refused(ops: &[Op], index: usize, error: Error) -> Applied {
 
 struct Batch<'a> {
     sites: &'a mut Sites,
-    reaper: &'a Reaper,
+    background: &'a Background,
     run: Run,
     /// The op being worked on.
     at: usize,
@@ -115,8 +118,9 @@ impl Batch<'_> {
             Op::Announce {
                 netns,
                 link,
+                bridge,
                 address,
-            } => self.announce(netns, link, address),
+            } => self.announce(netns, link, bridge, address),
             _ => self.gather(index, op),
         }
     }
@@ -148,6 +152,13 @@ impl Batch<'_> {
                 .transact(send.iter().map(|waiting| &waiting.content.request))
                 .map_err(|error| (first, error))?;
             for (waiting, answer) in send.iter().zip(answers) {
+                let answer = match &waiting.content.inet6_of {
+                    Some(link) if refuses_inet6(&answer) => {
+                        retry_with_inet6(self.sites, &run.netns, link, &waiting.content.request)
+                    }
+                    _ => answer,
+                };
+                let site = self.sites.at(&run.netns).map_err(|error| (first, error))?;
                 waiting.content.settle(site, answer).map_err(|error| {
                     let error = error.in_netns(&run.netns);
                     (
@@ -216,20 +227,39 @@ impl Batch<'_> {
             Some(Err(error)) if !error.is(Errno::ENODEV) => return Err(error),
             _ => {}
         }
-        self.reaper.reap(&site.netns);
+        self.background.reap(&site.netns);
         Ok(())
     }
 
-    fn announce(&mut self, netns: &str, link: &str, address: &str) -> Result<()> {
+    fn announce(&mut self, netns: &str, link: &str, bridge: &str, address: &str) -> Result<()> {
         let name = parse::link_name("link", link)?;
         let address = parse::ip("address", address)?;
-        let found = self.sites.at(netns)?.link(name)?;
-        let found = found
-            .ok_or_else(|| Error::new(Errno::ENODEV, format!("there is no link \"{name}\"")))?;
-        let mac = announce::hardware_address(&found.mac)?;
-        self.sites
-            .inside(netns, || announce::send(found.index, mac, address))
+        let bridge = parse::link_name("bridge", bridge)?;
+        let bridge = self.sites.at(SWITCH)?.index(bridge)?;
+        let site = self.sites.at(netns)?;
+        let found = site.link(name)?.ok_or_else(|| absent(name))?;
+        self.background.announce(Announcement {
+            netns: site.netns.clone(),
+            link: found.index,
+            mac: parse::octets("link", &found.mac)?,
+            bridge,
+            address,
+        });
+        Ok(())
     }
+}
+
+/// EACCES is how an IPv6 address is refused on a link that has `disable_ipv6` set.
+fn refuses_inet6(answer: &Result<()>) -> bool {
+    matches!(answer, Err(error) if error.is(Errno::EACCES))
+}
+
+/// Engines turn IPv6 off in a sandbox without IPv6 networks of theirs. Only then is /proc/sys touched: its look-ups take
+/// longer with every namespace there is.
+fn retry_with_inet6(sites: &mut Sites, netns: &str, link: &str, request: &Request) -> Result<()> {
+    let key = format!("net/ipv6/conf/{link}/disable_ipv6");
+    sites.inside(netns, || sysctl::set(&key, "0", false))?;
+    sites.at(netns)?.socket.change(request)
 }
 
 fn is_absence(error: &Error) -> bool {

@@ -20,6 +20,8 @@ pub struct Content {
     pub request: Request,
     /// Answers that mean that it is so already.
     tolerated: &'static [Errno],
+    /// Of an IPv6 address: the link it is for.
+    pub inet6_of: Option<String>,
     /// The route that must be there for EEXIST to mean that it is so already.
     route: Option<Route>,
 }
@@ -29,6 +31,7 @@ impl Content {
         Self {
             request,
             tolerated: &[],
+            inet6_of: None,
             route: None,
         }
     }
@@ -97,7 +100,10 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
         }
         Op::AddAddress { link, address, .. } => {
             let cidr = parse::cidr("address", address)?;
-            Ok(Content::new(address::add(on(site, link)?, cidr)))
+            Ok(Content {
+                inet6_of: cidr.address.is_ipv6().then(|| link.clone()),
+                ..Content::new(address::add(on(site, link)?, cidr))
+            })
         }
         Op::DeleteAddress { link, address, .. } => {
             let cidr = parse::cidr("address", address)?;

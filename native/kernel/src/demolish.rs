@@ -6,11 +6,11 @@ use nix::errno::Errno;
 
 use crate::{
     apply::SEND_MAX,
+    background::REAP_GROUP,
     error::Result,
     message::link::{self, Traits},
     netns::SWITCH,
     observe, pin,
-    reaper::REAP_GROUP,
     site::Site,
     worker::Worker,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// Deleting the links first makes `destroy` answer when they are gone; the namespace itself is taken
 /// down by the kernel later, and until then a VXLAN device would keep its VNI on the host.
 pub fn demolish(worker: &mut Worker, path: &Path) -> Result<()> {
-    worker.reaper.finish();
+    worker.background.finish();
     let site = worker.sites.at(SWITCH)?;
     delete_all(site)?;
     pin::unpin(path)

@@ -67,7 +67,7 @@ impl Kernel {
         };
         self.submit(Box::new(move |worker| {
             call.run(worker, |worker, ops| {
-                apply::apply(&mut worker.sites, &worker.reaper, ops)
+                apply::apply(&mut worker.sites, &worker.background, ops)
             });
         }));
     }

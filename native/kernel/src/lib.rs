@@ -5,6 +5,7 @@
 
 mod announce;
 mod apply;
+mod background;
 mod bridge;
 mod content;
 mod demolish;
@@ -18,7 +19,6 @@ mod observed;
 mod op;
 mod parse;
 mod pin;
-mod reaper;
 mod request;
 mod site;
 mod socket;
@@ -27,6 +27,7 @@ mod veth;
 mod vxlan;
 mod worker;
 
+pub use background::REAP_GROUP;
 pub use error::{Error, Result};
 pub use kernel::{Kernel, Settings};
 pub use netns::identity;
@@ -34,4 +35,3 @@ pub use observed::{
     Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
 };
 pub use op::{Applied, Bridge, Failure, Op, Peer, Query, Veth, Vxlan};
-pub use reaper::REAP_GROUP;

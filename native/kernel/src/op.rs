@@ -136,10 +136,12 @@ pub enum Op {
         value: String,
         if_present: bool,
     },
-    /// `arping -U ADDRESS -I LINK`, or the unsolicited neighbour advertisement of IPv6.
+    /// `arping -U ADDRESS -I LINK`, or the unsolicited neighbour advertisement of IPv6, on the network of a BRIDGE in
+    /// the switch; sent soon after, by another thread.
     Announce {
         netns: String,
         link: String,
+        bridge: String,
         address: String,
     },
 }

@@ -101,6 +101,12 @@ pub fn vni(field: &str, vni: u32) -> Result<u32> {
         .ok_or_else(|| Error::invalid(field, format!("{vni} is not a VNI of 24 bits")))
 }
 
+/// Only an Ethernet address has six octets.
+pub fn octets(field: &str, mac: &[u8]) -> Result<Mac> {
+    mac.try_into()
+        .map_err(|_| Error::invalid(field, "has no Ethernet address".to_owned()))
+}
+
 /// `IFALIASZ` is 256, with the terminating zero.
 pub fn alias(field: &str, alias: Option<&str>) -> Result<Option<String>> {
     match alias {

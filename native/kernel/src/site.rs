@@ -55,9 +55,7 @@ impl Site {
         if let Some(index) = self.indices.get(name) {
             return Ok(*index);
         }
-        let found = self.link(name)?.ok_or_else(|| {
-            Error::new(Errno::ENODEV, format!("there is no link \"{name}\"")).at_link(name)
-        })?;
+        let found = self.link(name)?.ok_or_else(|| absent(name))?;
         self.indices.insert(name.to_owned(), found.index);
         Ok(found.index)
     }
@@ -96,6 +94,10 @@ impl Site {
     pub fn number_of(&mut self, netns: &Netns) -> Result<Option<i32>> {
         Ok(nsid::parse(&self.socket.get(&nsid::get(netns))?))
     }
+}
+
+pub fn absent(name: &str) -> Error {
+    Error::new(Errno::ENODEV, format!("there is no link \"{name}\"")).at_link(name)
 }
 
 pub struct Sites {

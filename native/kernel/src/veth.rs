@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 
 use crate::{
+    background::REAP_GROUP,
     bridge::may_delete,
     error::{Error, Result},
     link::Link,
@@ -10,7 +11,6 @@ use crate::{
     netns::Netns,
     op::{Peer, Veth},
     parse,
-    reaper::REAP_GROUP,
     site::Sites,
 };
 

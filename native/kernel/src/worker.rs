@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
+    background::Background,
     error::{Error, Result},
     netns::Netns,
-    reaper::Reaper,
     site::Sites,
 };
 
@@ -30,7 +30,7 @@ impl Ground {
 /// What a job works with.
 pub struct Worker {
     pub sites: Sites,
-    pub reaper: Reaper,
+    pub background: Background,
     ground: Ground,
 }
 
@@ -39,13 +39,13 @@ pub type Job = Box<dyn FnOnce(Result<&mut Worker>) + Send>;
 impl Worker {
     fn new(ground: &Ground) -> Result<Self> {
         let sites = ground.open()?;
-        let reaper = Reaper::start(ground.host.clone())?;
+        let background = Background::start(ground.host.clone(), &ground.switch)?;
         // Links that an earlier process retired and did not live to reap.
-        reaper.reap(&ground.switch);
-        reaper.reap(&ground.host);
+        background.reap(&ground.switch);
+        background.reap(&ground.host);
         Ok(Self {
             sites,
-            reaper,
+            background,
             ground: ground.clone(),
         })
     }
@@ -200,7 +200,7 @@ mod tests {
                 name: "absent".to_owned(),
             }];
             RouteSocket::panic_next_on_this_thread();
-            crate::apply::apply(&mut worker.sites, &worker.reaper, &ops)
+            crate::apply::apply(&mut worker.sites, &worker.background, &ops)
         });
         let failed = applied.failed.unwrap();
         assert_eq!((failed.index, failed.code.as_str()), (0, "EPANIC"));

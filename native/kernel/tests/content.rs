@@ -47,6 +47,7 @@ fn announce(netns: &str, address: &str) -> Op {
     Op::Announce {
         netns: netns.to_owned(),
         link: "ethwe".to_owned(),
+        bridge: "br0".to_owned(),
         address: address.to_owned(),
     }
 }
@@ -316,7 +317,6 @@ fn announcements_are_heard_on_the_wire() {
     ));
 }
 
-/// That the neighbour believes it proves the checksum too.
 #[test]
 fn an_announcement_moves_an_address_to_another_mac() {
     let host = Host::with_bridge();
@@ -365,4 +365,20 @@ fn a_route_that_is_wanted_only_where_there_is_none() {
         .collect();
     assert_eq!(multicast.len(), 1, "seen, whatever link it is on");
     assert_eq!(multicast[0].link.as_deref(), Some("ethwe"));
+}
+
+#[test]
+fn ipv6_is_turned_on_where_an_engine_turned_it_off() {
+    let (host, a) = attached();
+    let off = "net/ipv6/conf/ethwe/disable_ipv6";
+    host.apply_all(vec![sysctl(&a.path, off, "1", false)]);
+    host.apply_all(vec![
+        address(&a.path, "ethwe", "10.1.2.3/24"),
+        address(&a.path, "ethwe", "fd00::9/64"),
+        address(&a.path, "ethwe", "10.1.3.3/24"),
+    ]);
+    let seen = host.observe(&a.path, Some(&["ethwe"])).addresses;
+    for wanted in ["10.1.2.3/24", "fd00::9/64", "10.1.3.3/24"] {
+        assert!(seen.iter().any(|found| found.address == wanted), "{wanted}");
+    }
 }
