@@ -156,7 +156,6 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
   const { path: netns, interface: link } = endpoint.sandbox;
   return [
     { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
-    ...(endpoint.addresses.some((text) => text.includes(':')) ? inet6(netns, link) : []),
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     // Last: whoever waits for the network may wait for this route.
     ...(network.multicast
@@ -164,15 +163,6 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
       : []),
   ];
 }
-
-/** An engine may have turned IPv6 off in a sandbox; and no neighbour's router advertisement is heeded. */
-const inet6 = (netns: string, link: string): Resource[] =>
-  ['disable_ipv6', 'accept_ra'].map((key) => ({
-    op: 'setSysctl',
-    netns,
-    key: `net/ipv6/conf/${link}/${key}`,
-    value: '0',
-  }));
 
 /** Everything this host should have, parents first. */
 export const desired = (state: State): Unit[] => [
@@ -184,8 +174,9 @@ export const desired = (state: State): Unit[] => [
 ];
 
 /** What an attached endpoint's neighbours should be told after these addresses came. */
-export function announcements({ sandbox }: Endpoint, addresses: readonly string[]): Op[] {
+export function announcements({ network, sandbox }: Endpoint, addresses: readonly string[]): Op[] {
   if (sandbox?.kind !== 'netns') return [];
   const { path: netns, interface: link } = sandbox;
-  return addresses.map((text) => ({ op: 'announce', netns, link, address: formatAddress(cidr(text)) }));
+  const bridge = bridgeName(network);
+  return addresses.map((text) => ({ op: 'announce', netns, link, bridge, address: formatAddress(cidr(text)) }));
 }

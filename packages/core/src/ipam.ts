@@ -58,9 +58,9 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
 
 function rangeOf(outer: Cidr, range: string | undefined): { range?: string } {
   if (range === undefined || range === formatCidr(outer)) return {};
-  if (!covers(outer, subnet(range)))
-    fail('WEAVE_INVALID_SUBNET', `the range ${range} is not inside ${formatCidr(outer)}`);
-  return { range };
+  const inner = subnet(range);
+  if (!covers(outer, inner)) fail('WEAVE_INVALID_SUBNET', `the range ${range} is not inside ${formatCidr(outer)}`);
+  return { range: formatCidr(inner) };
 }
 
 function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {

@@ -50,8 +50,8 @@ export type Op =
   | { op: 'deleteRoute'; netns: Netns; link: string; destination: string; gateway?: string }
   | { op: 'deleteNeighbour'; netns: Netns; link: string; address: string; mac: string }
   | { op: 'deleteFdb'; netns: Netns; link: string; mac: string; destination: string }
-  /** Gratuitous ARP, or an unsolicited neighbour advertisement. */
-  | { op: 'announce'; netns: Netns; link: string; address: string };
+  /** Gratuitous ARP or an unsolicited neighbour advertisement on a bridge's network, soon after; best effort. */
+  | { op: 'announce'; netns: Netns; link: string; bridge: string; address: string };
 
 /** What stopped a batch. */
 export interface Failure {

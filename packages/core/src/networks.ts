@@ -1,4 +1,4 @@
-import { address, cidr, contains, formatAddress, formatCidr, networkOf, overlaps, subnet } from './address.ts';
+import { address, cidr, formatAddress, formatCidr, hostBounds, networkOf, overlaps, subnet } from './address.ts';
 import { fail } from './errors.ts';
 import { lowestFree, releasePool, requestPool } from './ipam.ts';
 import { type Change, leaseId, type Network, type Subnet } from './model.ts';
@@ -53,10 +53,7 @@ export function createNetwork(state: State, spec: NetworkSpec, context: { now: n
     options,
     owner: 'weave',
   });
-  for (const { pool, gateway } of network.subnets)
-    if (pool && gateway)
-      changes.push({ table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } });
-  changes.push({ table: 'network', id: network.id, record: network });
+  changes.push(...gatewayLeases(network.subnets), { table: 'network', id: network.id, record: network });
   return { network, changes };
 }
 
@@ -65,12 +62,13 @@ function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
   if (other) fail('WEAVE_SUBNET_OVERLAP', `${text} overlaps ${other.cidr} of the same network`);
 }
 
-/** The subnet's first host, unless another is asked for. */
 function gatewayOf(subnetText: string, wanted: string | undefined): { gateway?: string } {
   if (wanted === undefined) return {};
-  if (!contains(cidr(subnetText), address(wanted)))
-    fail('WEAVE_INVALID_ADDRESS', `the gateway ${wanted} is not in ${subnetText}`);
-  return { gateway: formatAddress(address(wanted)) };
+  const { family, value } = address(wanted);
+  const { first, last } = hostBounds(cidr(subnetText));
+  if (family !== cidr(subnetText).family || value < first || value > last)
+    fail('WEAVE_INVALID_ADDRESS', `the gateway ${wanted} is not a host of ${subnetText}`);
+  return { gateway: formatAddress({ family, value }) };
 }
 
 export interface EngineNetworkSpec {
@@ -99,10 +97,17 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
       ...(each.ours && pool ? { pool } : {}),
     };
   });
-  const name = spec.name ?? spec.id.slice(0, 12);
+  // An engine's names are its own: one that is taken here is not taken over.
+  const name = [spec.name, spec.id.slice(0, 12)].find((each) => each && !state.hasNetworkNamed(each)) ?? spec.id;
   const network = newNetwork(state, { id: spec.id, name, subnets, options, owner: 'docker' });
-  return [{ table: 'network', id: network.id, record: network }];
+  const chosen = network.subnets.filter((_, index) => subnets[index]?.gateway === undefined);
+  return [...gatewayLeases(chosen), { table: 'network', id: network.id, record: network }];
 }
+
+const gatewayLeases = (subnets: readonly Subnet[]): Change[] =>
+  subnets.flatMap(({ pool, gateway }) =>
+    pool && gateway ? { table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } } : [],
+  );
 
 interface NewNetwork {
   id: string;
@@ -124,7 +129,7 @@ function newNetwork(state: State, { id, name, subnets, options, owner }: NewNetw
 
 function firstHost(state: State, { cidr: text, pool }: Subnet): string {
   const parsed = cidr(text);
-  const value = pool && state.pools.has(pool) ? lowestFree(state, pool).value : parsed.value + 1n;
+  const value = pool && state.pools.has(pool) ? lowestFree(state, pool).value : hostBounds(parsed).first;
   return formatAddress({ family: parsed.family, value });
 }
 

@@ -1,5 +1,27 @@
 import type { Unit } from './desired.ts';
-import { type Observed, type ObservedLink, type Op, type Query, type Resource, SWITCH, type VethPeer } from './kernel.ts';
+import {
+  type Observed,
+  type ObservedLink,
+  type Op,
+  type Query,
+  type Resource,
+  SWITCH,
+  type VethPeer,
+} from './kernel.ts';
+import {
+  ends,
+  farEnd,
+  identities,
+  identity,
+  inOrder,
+  isHandedOver,
+  isLink,
+  type LinkResource,
+  linkOf,
+  mendNearEnd,
+  removal,
+  type Veth,
+} from './resource.ts';
 
 /** Operations that stand or fall together, in order. */
 export interface Batch {
@@ -7,74 +29,28 @@ export interface Batch {
   readonly ops: readonly Op[];
 }
 
-/** What tells a resource from the others, whatever its attributes are. */
-function identity(r: Resource): string {
-  switch (r.op) {
-    case 'setSysctl':
-      return `${r.netns} sysctl ${r.key}`;
-    case 'addBridge':
-    case 'addVxlan':
-    case 'addVeth':
-      return `${r.netns} link ${r.name}`;
-    case 'addAddress':
-      return `${r.netns} ${r.link} address ${r.address}`;
-    case 'addRoute':
-      return `${r.netns} ${r.link} route ${r.destination}`;
-    case 'addNeighbour':
-      return `${r.netns} ${r.link} neighbour ${r.address}`;
-    case 'addFdb':
-      return `${r.netns} ${r.link} fdb ${r.mac} ${r.destination}`;
-  }
-}
-
-/** A pair is two links. */
-const identities = (r: Resource): string[] =>
-  r.op === 'addVeth' ? [identity(r), `${r.peer.netns} link ${r.peer.name}`] : [identity(r)];
-
-/** The operation that takes a resource away; none for what goes with its link, or was never ours to unset. */
-function removal(r: Resource): Op | undefined {
-  switch (r.op) {
-    case 'setSysctl':
-      return undefined;
-    case 'addVeth':
-      return { op: 'retireLink', netns: r.netns, name: r.name };
-    case 'addBridge':
-    case 'addVxlan':
-      return { op: 'deleteLink', netns: r.netns, name: r.name };
-    case 'addAddress':
-      return { ...r, op: 'deleteAddress' };
-    case 'addRoute':
-      return { ...r, op: 'deleteRoute' };
-    case 'addNeighbour':
-      return { ...r, op: 'deleteNeighbour' };
-    case 'addFdb':
-      return { ...r, op: 'deleteFdb' };
-  }
-}
-
-const linkOf = (r: Resource): string | undefined => ('link' in r ? `${r.netns} ${r.link}` : undefined);
-
 /**
  * What a verb does: from the resources it found desired to those it left desired, without looking at the kernel.
  * All of `after` is asked for again, as that costs little and mends what it touches.
  */
 export function transition(before: readonly Resource[], after: readonly Resource[]): Op[] {
+  const had = new Map(before.map((r) => [identity(r), r]));
   const staying = new Set(after.map(identity));
-  const going = before.filter((r) => !staying.has(identity(r)));
-  const deadLinks = new Set(
-    going.flatMap((r) =>
-      r.op === 'addVeth'
-        ? [`${r.netns} ${r.name}`, `${r.peer.netns} ${r.peer.name}`]
-        : r.op === 'addVxlan'
-          ? [`${r.netns} ${r.name}`]
-          : [],
-    ),
-  );
-  const removals = going
-    .filter((r) => !deadLinks.has(linkOf(r) ?? ''))
-    .reverse()
-    .flatMap((r) => removal(r) ?? []);
-  return [...after, ...removals];
+  const going = before.filter((r) => !staying.has(identity(r))).reverse();
+  // What is on a link goes with it; and when the far end is wanted elsewhere, the pair is made anew.
+  const dead = new Set([...going.flatMap(ends), ...after.flatMap((r) => leftBehind(had.get(identity(r)), r))]);
+  const contents = going.filter((r) => !isLink(r) && !dead.has(linkOf(r) ?? ''));
+  return inOrder({
+    goingLinks: going.filter(isLink).flatMap((r) => removal(r) ?? []),
+    links: after.filter(isLink).map((r) => (isHandedOver(r) && had.has(identity(r)) ? mendNearEnd(r) : r)),
+    goingContents: contents.flatMap((r) => removal(r) ?? []),
+    contents: after.filter((r) => !isLink(r)),
+  });
+}
+
+function leftBehind(before: Resource | undefined, after: Resource): string[] {
+  if (before?.op !== 'addVeth' || after.op !== 'addVeth' || farEnd(before) === farEnd(after)) return [];
+  return [farEnd(before)];
 }
 
 /** What a full pass must look at: the whole switch, and by name what of ours is elsewhere. */
@@ -124,25 +100,41 @@ type World = ReadonlyMap<string, Seen>;
 
 /**
  * A full pass: what to do so that what was observed becomes what is desired; a unit that is right has no batch.
- * It deletes only what is in the switch, which is ours, and on interfaces that are ours by name. A sandbox that is
- * gone is passed over: whoever owns its endpoint will say so.
+ * It deletes only what is in the switch, which is ours, and on interfaces that are ours. A sandbox that is gone is
+ * passed over: whoever owns its endpoint will say so.
  */
 export function plan(units: readonly Unit[], observed: readonly Observed[]): Batch[] {
   const world = new Map(observed.map((o) => [o.netns, see(o)]));
   const isGone = (r: Resource) => world.get(r.op === 'addVeth' ? r.peer.netns : r.netns)?.gone ?? false;
   const repairs = units
     .filter(({ resources }) => !resources.some(isGone))
-    .map(({ key, resources }) => ({ key, ops: resources.flatMap((r) => repair(r, world)) }));
+    .map(({ key, resources }) => ({ key, ops: repairUnit(resources, world) }));
   const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
-  return [{ key: STRAYS, ops: strays(units, wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
+  return [{ key: STRAYS, ops: strayLinks(wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
-/** Nothing when `r` is there and right. */
-function repair(r: Resource, world: World): Op[] {
-  const here = world.get(r.netns);
-  if (r.op === 'addVeth') return repairVeth(r, world);
-  if (r.op === 'addBridge' || r.op === 'addVxlan') return linkDiffers(here?.links.get(r.name), r) ? [r] : [];
-  return here?.entries.has(entryOf(r)) || (r.op === 'setSysctl' && r.ifPresent && !hasSysctl(here, r.key)) ? [] : [r];
+function repairUnit(resources: readonly Resource[], world: World): Op[] {
+  const links = resources.filter(isLink);
+  const remade = links.filter((r) => !isHandedOver(r) && isMadeAnew(r, world));
+  const goingContents = links.filter((r) => !remade.includes(r)).flatMap((r) => strayContents(r, resources, world));
+  // What was seen on these is gone by the time it would be relied upon.
+  const disturbed = new Set([
+    ...remade.flatMap(ends),
+    ...goingContents.flatMap((op) => ('link' in op ? `${op.netns} ${op.link}` : [])),
+  ]);
+  return inOrder({
+    goingLinks: [],
+    links: links.flatMap((r) => repairLink(r, world)),
+    goingContents,
+    contents: resources.filter(
+      (r) => !isLink(r) && (disturbed.has(linkOf(r) ?? '') || !isThere(r, world.get(r.netns))),
+    ),
+  });
+}
+
+function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined): boolean {
+  if (seen?.entries.has(entryOf(r))) return true;
+  return r.op === 'setSysctl' && !!r.ifPresent && !seen?.observed.sysctls.some((s) => s.key === r.key);
 }
 
 function entryOf(r: Exclude<Resource, { name: string }>): string {
@@ -161,46 +153,64 @@ function entryOf(r: Exclude<Resource, { name: string }>): string {
   }
 }
 
-const hasSysctl = (seen: Seen | undefined, key: string) => seen?.observed.sysctls.some((s) => s.key === key) ?? false;
-
-function linkDiffers(link: ObservedLink | undefined, r: Extract<Resource, { name: string }>): boolean {
-  if (!link?.up || link.mtu !== r.mtu) return true;
-  if (r.op === 'addBridge') return link.kind !== 'bridge' || link.mac !== r.mac || link.alias !== r.alias;
-  if (r.op === 'addVxlan') return link.vni !== r.vni || link.master !== r.master;
-  return link.kind !== 'veth' || link.master !== r.master;
+/** Nothing when the link is there and right. Of a pair that was handed over only the near end is ours to mend. */
+function repairLink(r: LinkResource, world: World): Op[] {
+  const link = world.get(r.netns)?.links.get(r.name);
+  // A pair that is gone went with its container, and is not made again.
+  if (isHandedOver(r)) return link && differs(link, r) ? [mendNearEnd(r)] : [];
+  if (isMadeAnew(r, world) || differs(link!, r)) return [r];
+  return r.op === 'addVeth' && farDiffers(farOf(r, world)!, r.peer) ? [r] : [];
 }
 
-/**
- * A veth stands and falls with both its ends. Where the far end is an engine's to move, it may be anywhere by now:
- * the near end is mended, but a pair that is gone went with its container, and is not made again.
- */
-function repairVeth(r: Extract<Resource, { op: 'addVeth' }>, world: World): Op[] {
-  const near = world.get(r.netns)?.links.get(r.name);
-  if (!r.peer.up) {
-    if (!near || !linkDiffers(near, r)) return [];
-    const { netns, name, mtu, master } = r;
-    return [{ op: 'setLink', netns, name, up: true, mtu, ...(master ? { master } : {}) }];
-  }
-  const far = world.get(r.peer.netns)?.links.get(r.peer.name);
-  return linkDiffers(near, r) || farDiffers(far, r.peer) ? [r] : [];
+const KINDS = { addBridge: 'bridge', addVxlan: 'vxlan', addVeth: 'veth' } as const;
+
+/** Whether the operation makes the link, with nothing on it, rather than setting one right. */
+function isMadeAnew(r: LinkResource, world: World): boolean {
+  const link = world.get(r.netns)?.links.get(r.name);
+  if (link?.kind !== KINDS[r.op]) return true;
+  if (r.op === 'addVxlan') return link.vni !== r.vni;
+  return r.op === 'addVeth' && !arePaired(link, farOf(r, world));
 }
 
-const farDiffers = (far: ObservedLink | undefined, { mtu, mac, master }: VethPeer): boolean =>
-  !far?.up || far.mtu !== mtu || (mac ?? far.mac) !== far.mac || (master ?? far.master) !== far.master;
+const farOf = ({ peer }: Veth, world: World) => world.get(peer.netns)?.links.get(peer.name);
 
-/** What nobody wants: links in the switch, and addresses on interfaces that we made elsewhere. */
-function strays(units: readonly Unit[], wanted: ReadonlySet<string>, world: World): Op[] {
-  const inSwitch = world.get(SWITCH);
-  const links = [...(inSwitch?.links.values() ?? [])]
+/** Somebody else's link may have the name that the far end had. */
+function arePaired(near: ObservedLink, far: ObservedLink | undefined): boolean {
+  const agree = (index: number | undefined, peer: number | undefined) => (index ?? peer) === (peer ?? index);
+  return far?.kind === 'veth' && agree(near.index, far.peerIndex) && agree(far.index, near.peerIndex);
+}
+
+function differs(link: ObservedLink, r: LinkResource): boolean {
+  if (!link.up || link.mtu !== r.mtu) return true;
+  if (r.op === 'addBridge') return link.mac !== r.mac || (r.alias ?? link.alias) !== link.alias;
+  return link.master !== r.master;
+}
+
+const farDiffers = (far: ObservedLink, { mtu, mac, master }: VethPeer): boolean =>
+  !far.up || far.mtu !== mtu || (mac ?? far.mac) !== far.mac || (master ?? far.master) !== far.master;
+
+/** Links in the switch that nobody wants. */
+const strayLinks = (wanted: ReadonlySet<string>, world: World): Op[] =>
+  [...(world.get(SWITCH)?.links.values() ?? [])]
     .filter((link) => ['bridge', 'veth', 'vxlan'].includes(link.kind) && !wanted.has(`${SWITCH} link ${link.name}`))
     .map(({ name, kind }): Op => ({ op: kind === 'veth' ? 'retireLink' : 'deleteLink', netns: SWITCH, name }));
-  const ours = units.flatMap((u) => u.resources).flatMap((r) => (r.op === 'addVeth' && r.peer.up ? [r.peer] : []));
-  const addresses = ours.flatMap(({ netns, name }) =>
-    (world.get(netns)?.observed.addresses ?? [])
-      .filter((a) => a.link === name && !isLinkLocal(a.address) && !wanted.has(`${netns} ${name} address ${a.address}`))
-      .map((a): Op => ({ op: 'deleteAddress', netns, link: name, address: a.address })),
-  );
-  return [...links, ...addresses];
+
+/** Addresses on the far end of a pair of ours, and forwarding entries of a VXLAN device, that nobody wants. */
+function strayContents(r: LinkResource, unit: readonly Resource[], world: World): Op[] {
+  const wanted = new Set(unit.map(identity));
+  if (r.op === 'addVeth' && !isHandedOver(r)) {
+    const { netns, name: link } = r.peer;
+    return (world.get(netns)?.observed.addresses ?? [])
+      .filter((a) => a.link === link && !isLinkLocal(a.address))
+      .filter(({ address }) => !wanted.has(identity({ op: 'addAddress', netns, link, address })))
+      .map(({ address }): Op => ({ op: 'deleteAddress', netns, link, address }));
+  }
+  if (r.op !== 'addVxlan') return [];
+  const { netns, name: link } = r;
+  return (world.get(netns)?.observed.fdb ?? [])
+    .flatMap(({ link: on, mac, destination }) => (on === link && destination ? { mac, destination } : []))
+    .filter((entry) => !wanted.has(identity({ op: 'addFdb', netns, link, ...entry })))
+    .map((entry): Op => ({ op: 'deleteFdb', netns, link, ...entry }));
 }
 
 /** The kernel's own. */

@@ -26,7 +26,7 @@ export const failureCases = [
       { op: 'addRoute', ...on, destination: '224.0.0.0/4' },
       { op: 'addNeighbour', ...on, address: '10.32.0.1', mac: '5a:77:0a:20:00:01' },
       { op: 'addFdb', ...on, mac: '5a:77:0a:20:00:01', destination: '192.0.2.1' },
-      { op: 'announce', ...on },
+      { op: 'announce', ...on, bridge: BRIDGE, address: '10.32.0.1' },
       { op: 'setLink', netns, name: 'nobody', up: true },
     ];
     for (const op of ops) same(about(await fails(op)), ['ENODEV', netns, 'nobody'], op.op);
@@ -44,7 +44,7 @@ export const failureCases = [
       route(NOWHERE, '224.0.0.0/4'),
       sysctl(NOWHERE, 'net/ipv4/ip_forward', '1'),
       { op: 'setLink', netns: NOWHERE, name: FAR, up: true },
-      { op: 'announce', netns: NOWHERE, link: FAR },
+      { op: 'announce', netns: NOWHERE, link: FAR, bridge: BRIDGE, address: '10.32.0.1' },
     ];
     for (const op of ops) {
       const { code, netns } = await fails(op);

@@ -39,8 +39,8 @@ export function perform(kernel: MemoryKernel, op: Op): void {
       writeSysctl(kernel.netns(op.netns), op.key, op.value, op.ifPresent ?? false);
       break;
     case 'announce':
-      // The MAC is set again: the neighbours are told, and forgotten.
-      kernel.link(op.netns, op.link).neighbours.clear();
+      kernel.link(SWITCH, op.bridge);
+      kernel.link(op.netns, op.link);
       break;
     case 'addNeighbour':
     case 'addFdb':

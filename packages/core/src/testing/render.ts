@@ -53,7 +53,7 @@ function words(op: Op): (string | number)[] {
     case 'retireLink':
       return [op.name];
     case 'announce':
-      return [op.link];
+      return [op.link, op.address];
     case 'setSysctl':
       return [op.key, op.value, ...(op.ifPresent ? ['if present'] : [])];
     case 'addAddress':

@@ -1,0 +1,75 @@
+import type { Op, Resource } from './kernel.ts';
+
+/** What tells a resource from the others, whatever its attributes are. */
+export function identity(r: Resource): string {
+  switch (r.op) {
+    case 'setSysctl':
+      return `${r.netns} sysctl ${r.key}`;
+    case 'addBridge':
+    case 'addVxlan':
+    case 'addVeth':
+      return `${r.netns} link ${r.name}`;
+    case 'addAddress':
+      return `${r.netns} ${r.link} address ${r.address}`;
+    case 'addRoute':
+      return `${r.netns} ${r.link} route ${r.destination}`;
+    case 'addNeighbour':
+      return `${r.netns} ${r.link} neighbour ${r.address}`;
+    case 'addFdb':
+      return `${r.netns} ${r.link} fdb ${r.mac} ${r.destination}`;
+  }
+}
+
+/** A pair is two links. */
+export const identities = (r: Resource): string[] =>
+  r.op === 'addVeth' ? [identity(r), `${r.peer.netns} link ${r.peer.name}`] : [identity(r)];
+
+/** The operation that takes a resource away; none for what goes with its link, or was never ours to unset. */
+export function removal(r: Resource): Op | undefined {
+  switch (r.op) {
+    case 'setSysctl':
+      return undefined;
+    case 'addVeth':
+      return { op: 'retireLink', netns: r.netns, name: r.name };
+    case 'addBridge':
+    case 'addVxlan':
+      return { op: 'deleteLink', netns: r.netns, name: r.name };
+    case 'addAddress':
+      return { ...r, op: 'deleteAddress' };
+    case 'addRoute':
+      return { ...r, op: 'deleteRoute' };
+    case 'addNeighbour':
+      return { ...r, op: 'deleteNeighbour' };
+    case 'addFdb':
+      return { ...r, op: 'deleteFdb' };
+  }
+}
+
+export type LinkResource = Extract<Resource, { name: string }>;
+export type Veth = Extract<Resource, { op: 'addVeth' }>;
+
+export const isLink = (r: Resource): r is LinkResource => 'name' in r;
+/** What a resource is on, where it is on a link. */
+export const linkOf = (r: Resource): string | undefined => ('link' in r ? `${r.netns} ${r.link}` : undefined);
+export const farEnd = ({ peer }: Veth): string => `${peer.netns} ${peer.name}`;
+export const ends = (r: Resource): string[] =>
+  isLink(r) ? [`${r.netns} ${r.name}`, ...(r.op === 'addVeth' ? [farEnd(r)] : [])] : [];
+
+/** A pair whose far end an engine moves: it may be anywhere by now, and only the near end is ours to mend. */
+export const isHandedOver = (r: Resource): boolean => r.op === 'addVeth' && !r.peer.up;
+
+export const mendNearEnd = (r: LinkResource): Op => ({
+  ...{ op: 'setLink', netns: r.netns, name: r.name, up: true, mtu: r.mtu },
+  ...('master' in r && r.master ? { master: r.master } : {}),
+});
+
+/**
+ * Links before contents: where a link turns out to be somebody else's, nothing on it is touched. Removals before
+ * additions: an address may take others of its subnet along, and the last one takes the routes.
+ */
+export const inOrder = (ops: { goingLinks: Op[]; links: Op[]; goingContents: Op[]; contents: Op[] }): Op[] => [
+  ...ops.goingLinks,
+  ...ops.links,
+  ...ops.goingContents,
+  ...ops.contents,
+];
