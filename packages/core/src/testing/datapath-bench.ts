@@ -94,6 +94,8 @@ export const veth = (netns: string, rest: Partial<Made<'addVeth'>> = {}): Made<'
 
 export const address = (netns: string, text: string): Op => ({ op: 'addAddress', netns, link: FAR, address: text });
 
+export const announcement = { op: 'announce', link: FAR, bridge: BRIDGE, address: '10.32.0.1' } as const;
+
 export const route = (netns: string, destination: string, rest: { gateway?: string; ifAbsent?: boolean } = {}): Op => ({
   ...{ op: 'addRoute', netns, link: FAR, destination },
   ...rest,

@@ -89,8 +89,8 @@ export class MemoryLink {
 
   addAddress(text: string): void {
     const wanted = cidr(text);
-    if (wanted.family === 6 && readSysctl(this.netns, `net/ipv6/conf/${this.name}/disable_ipv6`) !== '0')
-      throw new Errno('EACCES', 'IPv6 is disabled on this device');
+    const off = `net/ipv6/conf/${this.name}/disable_ipv6`;
+    if (wanted.family === 6 && readSysctl(this.netns, off) !== '0') this.netns.sysctls.set(off, '0');
     // An IPv6 address that is there keeps its prefix length.
     const same = (c: { value: bigint; family: Family; length: number }) =>
       c.family === wanted.family && c.value === wanted.value && (c.family === 6 || c.length === wanted.length);
