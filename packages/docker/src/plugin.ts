@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, FACES, type Log, listen, type Weave, WeaveError } from '@weave/sdk';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { ipamDriver } from './ipam-driver.ts';
@@ -8,6 +10,9 @@ const CONTENT_TYPE = 'application/vnd.docker.plugins.v1.2+json';
 export const PLUGIN_DIR = '/run/docker/plugins';
 /** The second name is the one that scripts for Weave 2.8 use. */
 export const PLUGIN_NAMES = ['weave', 'weavemesh'] as const;
+
+/** For who is let in already to say what it wants. */
+const LAST_ORDERS_MS = 50;
 
 export interface PluginOptions extends DriverOptions {
   /** By default one for each of {@link PLUGIN_NAMES}. The engine knows a driver by its socket's name. */
@@ -23,17 +28,29 @@ export async function servePlugin(weave: Weave, options: PluginOptions = {}): Pr
     ...networkDriver(options),
     ...ipamDriver(),
   };
-  const apps = sockets.map(() => pluginServer(weave, methods, options.log ?? (() => undefined)));
+  let closing = false;
+  const log = options.log ?? (() => undefined);
+  const apps = sockets.map(() => pluginServer(weave, { methods, log, isClosing: () => closing }));
   // A socket appears only when everything can be answered: the engine never asks again for capabilities that failed.
   await Promise.all(apps.map((app, index) => listen(app, sockets[index]!)));
   return {
+    // Whoever is cut off with a request written asks again, but with an empty body.
     [Symbol.asyncDispose]: async () => {
+      closing = true;
+      for (const socket of sockets) rmSync(socket, { force: true });
+      await delay(LAST_ORDERS_MS);
       await Promise.all(apps.map((app) => app.close()));
     },
   };
 }
 
-function pluginServer(weave: Weave, methods: Methods, log: Log): FastifyInstance {
+interface Parts {
+  methods: Methods;
+  log: Log;
+  isClosing(): boolean;
+}
+
+function pluginServer(weave: Weave, { methods, log, isClosing }: Parts): FastifyInstance {
   const app = fastify({
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     // Engines up to 20.10.25 send an empty Host.
@@ -43,6 +60,7 @@ function pluginServer(weave: Weave, methods: Methods, log: Log): FastifyInstance
     connectionTimeout: 0,
     requestTimeout: 0,
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
   });
   app.server.headersTimeout = 0;
   app.removeAllContentTypeParsers();
@@ -62,6 +80,10 @@ function pluginServer(weave: Weave, methods: Methods, log: Log): FastifyInstance
   app.setNotFoundHandler((request) => {
     throw new WeaveError('WEAVE_INVALID_REQUEST', `there is no method ${request.method} ${request.url.slice(0, 100)}`);
   });
+  // Else the connection would stay open, and the server with it.
+  app.addHook('onSend', async (_request, reply) => {
+    if (isClosing()) reply.header('connection', 'close');
+  });
   for (const [name, { body, answer }] of Object.entries(methods))
     app.post(`/${name}`, body ? { schema: { body } } : {}, async (request, reply) => {
       const begun = performance.now();
@@ -79,9 +101,10 @@ function refusal({ message, hint }: WeaveError) {
 }
 
 function parse(text: string): unknown {
+  if (text === '') return undefined;
   try {
     return JSON.parse(text);
   } catch {
-    throw new WeaveError('WEAVE_INVALID_REQUEST', text === '' ? 'the body is empty' : 'the body is not JSON');
+    throw new WeaveError('WEAVE_INVALID_REQUEST', 'the body is not JSON');
   }
 }
