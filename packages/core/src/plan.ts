@@ -18,7 +18,6 @@ import {
   isLink,
   type LinkResource,
   linkOf,
-  mendNearEnd,
   removal,
   type Veth,
 } from './resource.ts';
@@ -42,7 +41,8 @@ export function transition(before: readonly Resource[], after: readonly Resource
   const contents = going.filter((r) => !isLink(r) && !dead.has(linkOf(r) ?? ''));
   return inOrder({
     goingLinks: going.filter(isLink).flatMap((r) => removal(r) ?? []),
-    links: after.filter(isLink).map((r) => (isHandedOver(r) && had.has(identity(r)) ? mendNearEnd(r) : r)),
+    // Asked for again, a pair whose far end is elsewhere by now would be made anew, and its container cut off.
+    links: after.filter((r) => isLink(r) && !(isHandedOver(r) && had.has(identity(r)))),
     goingContents: contents.flatMap((r) => removal(r) ?? []),
     contents: after.filter((r) => !isLink(r)),
   });
@@ -161,6 +161,11 @@ function repairLink(r: LinkResource, world: World): Op[] {
   if (isMadeAnew(r, world) || differs(link!, r)) return [r];
   return r.op === 'addVeth' && farDiffers(farOf(r, world)!, r.peer) ? [r] : [];
 }
+
+const mendNearEnd = (r: LinkResource): Op => ({
+  ...{ op: 'setLink', netns: r.netns, name: r.name, up: true, mtu: r.mtu },
+  ...('master' in r && r.master ? { master: r.master } : {}),
+});
 
 const KINDS = { addBridge: 'bridge', addVxlan: 'vxlan', addVeth: 'veth' } as const;
 

@@ -55,13 +55,8 @@ export const farEnd = ({ peer }: Veth): string => `${peer.netns} ${peer.name}`;
 export const ends = (r: Resource): string[] =>
   isLink(r) ? [`${r.netns} ${r.name}`, ...(r.op === 'addVeth' ? [farEnd(r)] : [])] : [];
 
-/** A pair whose far end an engine moves: it may be anywhere by now, and only the near end is ours to mend. */
+/** A pair whose far end an engine moves: it may be anywhere by now. */
 export const isHandedOver = (r: Resource): boolean => r.op === 'addVeth' && !r.peer.up;
-
-export const mendNearEnd = (r: LinkResource): Op => ({
-  ...{ op: 'setLink', netns: r.netns, name: r.name, up: true, mtu: r.mtu },
-  ...('master' in r && r.master ? { master: r.master } : {}),
-});
 
 /**
  * Links before contents: where a link turns out to be somebody else's, nothing on it is touched. Removals before
