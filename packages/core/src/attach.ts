@@ -47,7 +47,14 @@ function mustBeHost(addr: Cidr, within: Cidr, text: string): void {
     );
   if (addr.family === 4 && (addr.value >> 24n === 127n || addr.value >> 28n >= 14n || addr.value >> 24n === 0n))
     fail('WEAVE_INVALID_ADDRESS', `${text} is not a unicast address`);
-  if (addr.family === 6 && (addr.value >> 120n === 0xffn || addr.value <= 1n || addr.value >> 118n === 0x3fan))
+  // Multicast, unspecified and loopback, link-local, and IPv4 addresses in IPv6 clothes.
+  const isSpecial = [
+    addr.value >> 120n === 0xffn,
+    addr.value <= 1n,
+    addr.value >> 118n === 0x3fan,
+    addr.value >> 32n === 0xffffn,
+  ];
+  if (addr.family === 6 && isSpecial.includes(true))
     fail('WEAVE_INVALID_ADDRESS', `${text} is not a global unicast address`);
 }
 
@@ -80,6 +87,7 @@ export function attach(state: State, network: Network, target: AttachTarget, req
       if (!addresses.includes(text)) addresses.push(text);
       granted.push(text);
     }
+  const container = target.container ?? current?.container;
   const id = current?.id ?? hashId('attach', network.id, target.container?.id ?? target.id);
   const endpoint: Endpoint = {
     id,
@@ -89,13 +97,19 @@ export function attach(state: State, network: Network, target: AttachTarget, req
     mac: current?.mac ?? freeMac(state, network.id, id, cidr(addresses[0]!)),
     owner: 'weave',
     ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
-    sandbox: { kind: 'netns', path: target.path, id: target.id, interface: attachName(network) },
-    ...(target.container ? { container: target.container } : {}),
+    sandbox: { kind: 'netns', path: target.path, id: target.id, interface: interfaceOf(current, network, target) },
+    ...(container ? { container } : {}),
   };
   const changes: Change[] =
     JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
   return { endpoint, granted, changes };
 }
+
+/** It keeps its name for as long as it stays where it is, also when its network is given another. */
+const interfaceOf = (current: Endpoint | undefined, network: Network, target: AttachTarget): string =>
+  current?.sandbox?.kind === 'netns' && current.sandbox.id === target.id
+    ? current.sandbox.interface
+    : attachName(network);
 
 interface Holder {
   owner: string | undefined;
