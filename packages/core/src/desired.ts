@@ -20,7 +20,7 @@ import type { State } from './state.ts';
 
    weavegw… ────────veth──────── wu…┐
    (gateway=weave only)             │
-                                  wb… bridge, one per network and 1,000 ports
+                                  wb… bridge, one per network and 250 ports
                                     │ │ └─ wv… ─────veth───────────── ethwe        (weave attach)
    wh… ─────────────veth──────── wv…┘ └─── wx… VXLAN to other hosts
    (an engine moves wh… into its sandbox)

@@ -55,8 +55,11 @@ function checkMac(given: string): string {
   return mac;
 }
 
-/** BR_MAX_PORTS is 1,023; the first bridge keeps some for the others, for the VXLAN device and for the way out. */
-const BRIDGE_ROOM = 1000;
+/**
+ * Far below the 1,023 that a bridge can have (BR_MAX_PORTS): each port that is added walks over all that are there
+ * (`br_features_recompute`). The first bridge has room left for 700 others.
+ */
+const BRIDGE_ROOM = 250;
 
 /** The first bridge of a network with room, as the part of an endpoint's record that says so. */
 export function freeShard(state: State, network: string): { shard?: number } {

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Firewall, type FirewallRules, GATEWAY_PREFIX, type PortForward, WeaveError } from '@weave/core';
+import { run } from './run.ts';
 
 /**
  * The host's nftables, in a table of our own; routing, turned on where it was off; iptables only where a policy of its
@@ -143,24 +143,4 @@ function legacyInUse(): string[] {
     ...(uses('/proc/net/ip_tables_names') ? ['iptables-legacy'] : []),
     ...(uses('/proc/net/ip6_tables_names') ? ['ip6tables-legacy'] : []),
   ];
-}
-
-interface Finished {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-/** Code 127 when there is no such command. */
-function run(command: string, args: string[], input = ''): Promise<Finished> {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-    const out = { stdout: '', stderr: '' };
-    child.stdout.on('data', (chunk) => (out.stdout += chunk));
-    child.stderr.on('data', (chunk) => (out.stderr += chunk));
-    child.on('error', () => resolve({ code: 127, ...out, stderr: `${command} is not installed` }));
-    child.on('close', (code) => resolve({ code: code ?? 1, ...out }));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-  });
 }

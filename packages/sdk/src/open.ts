@@ -19,6 +19,7 @@ import { createHost, type Host, type Log } from './host.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
+import { quietSwitch } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
@@ -57,7 +58,8 @@ export async function open(options: OpenOptions = {}): Promise<Weave> {
 
 async function start({ store, setAside }: OpenedStore, options: OpenOptions, log: Log): Promise<Weave> {
   const { state, fresh } = loadState(store);
-  const datapath = options.datapath ?? kernelDatapath(join(options.runDir ?? RUN_DIR, 'netns'));
+  const switchPath = join(options.runDir ?? RUN_DIR, 'netns');
+  const datapath = options.datapath ?? kernelDatapath(switchPath);
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
@@ -69,6 +71,8 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
     );
     log('error', 'store set aside', { ...setAside });
   }
+  const noisy = options.datapath ? undefined : await quietSwitch(switchPath);
+  if (noisy) notices.push(noisy);
   if (fresh) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   for (const failure of await host.reconcile()) notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
