@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inBackground, type Log, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
@@ -33,13 +34,17 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
   const stream = await docker.getEvents({ filters: { type: ['container', 'network'] }, abortSignal: signal });
   const lines = createInterface({ input: stream });
   const events = lines[Symbol.asyncIterator]();
-  log('info', 'following the engine');
-  await inBackground(log, 'the engine could not be reported', async () =>
-    weave.engine.report(await snapshot(weave, docker)),
-  );
-  for (let next = await events.next(); !next.done; next = await events.next()) {
-    const event = JSON.parse(next.value) as EngineEvent;
-    await inBackground(log, 'an engine event could not be followed', () => handle(weave, docker, event));
+  try {
+    log('info', 'following the engine');
+    await inBackground(log, 'the engine could not be reported', async () =>
+      weave.engine.report(await snapshot(weave, docker)),
+    );
+    for (let next = await events.next(); !next.done; next = await events.next()) {
+      const event = JSON.parse(next.value) as EngineEvent;
+      await inBackground(log, 'an engine event could not be followed', () => handle(weave, docker, event));
+    }
+  } finally {
+    (stream as Readable).destroy();
   }
 }
 

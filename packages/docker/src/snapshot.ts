@@ -11,12 +11,16 @@ export async function snapshot(weave: Weave, docker: Docker): Promise<EngineSnap
   const before = [...networks, ...endpoints].map(({ id }) => id);
   const attached = new Set(endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
   const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] } });
-  const inspected = await Promise.all(listed.map(({ Id }) => docker.getNetwork(Id).inspect() as Promise<Inspected>));
+  const inspected = await Promise.all(
+    listed.map(({ Id }) => unlessGone(docker.getNetwork(Id).inspect() as Promise<Inspected>)),
+  );
   const containers = await Promise.all([...attached].map((id) => containerOf(docker, id)));
   return {
     before,
     containers: containers.filter((c) => c !== undefined),
-    networks: await Promise.all(inspected.map((network) => networkOf(docker, network, new Set(before)))),
+    networks: await Promise.all(
+      inspected.filter((n) => n !== undefined).map((network) => networkOf(docker, network, new Set(before))),
+    ),
   };
 }
 
@@ -51,15 +55,17 @@ async function networkOf(
   };
 }
 
-async function inspect(docker: Docker, id: string): Promise<Docker.ContainerInspectInfo | undefined> {
+/** Undefined when the engine has it not any more. */
+async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
-    return await docker.getContainer(id).inspect();
+    return await asked;
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 404) return undefined;
     throw error;
   }
 }
 
+const inspect = (docker: Docker, id: string) => unlessGone(docker.getContainer(id).inspect());
 const sandboxOf = async (docker: Docker, id: string) => (await inspect(docker, id))?.NetworkSettings.SandboxKey;
 
 /** Undefined when the engine has it not any more. */

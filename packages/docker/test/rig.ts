@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { FirewallRules } from '@weave/core';
 import { type MemoryDatapath, memoryDatapath } from '@weave/core/testing';
-import { open, type Weave } from '@weave/sdk';
+import { type EngineContainer, open, type Weave, WeaveError } from '@weave/sdk';
 import { type PluginOptions, servePlugin } from '../src/index.ts';
 
 export interface Answer {
@@ -59,6 +59,8 @@ export interface Rig extends AsyncDisposable {
   readonly datapath: MemoryDatapath;
   /** What the host's packet filter was told last. */
   readonly firewall: { rules: FirewallRules | undefined };
+  /** What can be attached, by name. */
+  readonly containers: Map<string, EngineContainer>;
   call(method: string, body?: unknown, options?: CallOptions): Promise<Answer>;
   /** Everything there is, stored and in the kernel: equal before and after what changed nothing. */
   state(): string;
@@ -72,6 +74,7 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
   const dir = mkdtempSync(join(tmpdir(), 'weave-docker-'));
   const datapath = memoryDatapath();
   const firewall: Rig['firewall'] = { rules: undefined };
+  const containers: Rig['containers'] = new Map();
   const sockets = plugin.sockets ?? [join(dir, 'weave.sock'), join(dir, 'weavemesh.sock')];
   let running = await start();
   let stopped = false;
@@ -87,7 +90,11 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
         },
       },
       engine: {
-        container: () => Promise.reject(new Error('no engine here')),
+        async container(name) {
+          const found = containers.get(name);
+          if (!found) throw new WeaveError('WEAVE_CONTAINER_NOT_FOUND', `there is no container ${name}`);
+          return found;
+        },
       },
     });
     return { weave, plugin: await servePlugin(weave, { ...plugin, sockets }) };
@@ -108,6 +115,7 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
     socket: sockets[0]!,
     datapath,
     firewall,
+    containers,
     call: (method, body, options) => call(sockets[0]!, method, body, options),
     state() {
       const hash = createHash('sha256').update(datapath.listing()).update(JSON.stringify(firewall));
