@@ -2,10 +2,10 @@
 //! period (16 to 20 ms), once for a whole group.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     os::fd::AsFd,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
@@ -22,6 +22,11 @@ use crate::{
 
 /// The `IFLA_GROUP` of retired links: nothing in it is ever used again. (`weav` in ASCII.)
 pub const REAP_GROUP: u32 = 0x7765_6176;
+/// A broadcast costs as much as its bridge has ports, and whoever starts containers by the hundred shall not wait for
+/// what is said about the last: so many times as long as one took, the next one waits.
+const REST: u32 = 9;
+/// Each one that waits holds a namespace open.
+const WAITING_MAX: usize = 1024;
 /// How long to gather, so that links retired together are deleted together.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -79,29 +84,78 @@ impl Background {
 }
 
 fn serve(inbox: &Receiver<Chore>, announcer: &Announcer, home: &Netns) {
-    while let Ok(first) = inbox.recv() {
-        let until = Instant::now() + GATHER;
-        let mut namespaces = HashMap::new();
-        let mut next = Some(first);
-        while let Some(chore) = next {
-            match chore {
-                Chore::Reap(netns) => {
-                    if let Ok(key) = key(netns.as_fd()) {
-                        namespaces.insert(key, netns);
-                    }
-                }
-                Chore::Announce(announcement) => contained(|| announcer.tell(&announcement)),
-            }
-            next = inbox
-                .recv_timeout(until.saturating_duration_since(Instant::now()))
-                .ok();
-        }
-        for netns in namespaces.values() {
-            // A failure leaves the links down and out of use; the next round or start takes them.
-            contained(|| reap(netns));
+    let mut duties = Duties::default();
+    loop {
+        let chore = match duties.next_due() {
+            Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match chore {
+            Ok(chore) => duties.take(chore),
+            Err(RecvTimeoutError::Timeout) => duties.work(announcer),
+            Err(RecvTimeoutError::Disconnected) => return duties.finish(),
         }
         // A thread keeps the namespace it is in alive.
         let _ = enter(home);
+    }
+}
+
+/// What is to be done, and when.
+#[derive(Default)]
+struct Duties {
+    namespaces: HashMap<(u64, u64), Netns>,
+    reap_at: Option<Instant>,
+    announcements: VecDeque<Announcement>,
+    announce_at: Option<Instant>,
+}
+
+impl Duties {
+    fn next_due(&self) -> Option<Instant> {
+        self.reap_at.into_iter().chain(self.announce_at).min()
+    }
+
+    fn take(&mut self, chore: Chore) {
+        match chore {
+            Chore::Reap(netns) => {
+                if let Ok(key) = key(netns.as_fd()) {
+                    self.namespaces.insert(key, netns);
+                    self.reap_at.get_or_insert(Instant::now() + GATHER);
+                }
+            }
+            Chore::Announce(announcement) => {
+                self.announcements.push_back(announcement);
+                if self.announcements.len() > WAITING_MAX {
+                    self.announcements.pop_front();
+                }
+                self.announce_at.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
+    fn work(&mut self, announcer: &Announcer) {
+        let now = Instant::now();
+        if self.announce_at.is_some_and(|due| due <= now)
+            && let Some(announcement) = self.announcements.pop_front()
+        {
+            contained(|| announcer.tell(&announcement));
+            let rest = now.elapsed() * REST;
+            self.announce_at = (!self.announcements.is_empty()).then(|| Instant::now() + rest);
+        }
+        if self.reap_at.is_some_and(|due| due <= now) {
+            self.reap();
+        }
+    }
+
+    fn reap(&mut self) {
+        self.reap_at = None;
+        for netns in self.namespaces.drain().map(|(_, netns)| netns) {
+            // A failure leaves the links down and out of use; the next round or start takes them.
+            contained(|| reap(&netns));
+        }
+    }
+
+    fn finish(mut self) {
+        self.reap();
     }
 }
 

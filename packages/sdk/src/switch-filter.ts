@@ -1,9 +1,11 @@
 import { run } from './run.ts';
 
 /**
- * Every container reports to all others which solicited-node groups it listens to (MLDv2), though nobody routes those:
- * with thousands of them on a network, each start would cost thousands of frames. A report's first record begins 12
- * bytes into its ICMPv6 message, 8 of them the header; groups that programs join are left alone.
+ * What each interface that comes up says to all others, though nobody here needs it: which solicited-node groups it
+ * listens to (MLDv2; a report's first record begins 12 bytes into its ICMPv6 message, 8 of them the header; groups that
+ * programs join are left alone), that it looks for a router, and that it wants to know whether its address is taken
+ * (duplicate address detection; that is ours to know). The kernel says it with RTNL held: with thousands of ports every
+ * attach would wait for thousands of frames.
  */
 const RULES = `add table bridge weave
 delete table bridge weave
@@ -11,6 +13,8 @@ table bridge weave {
   chain prerouting {
     type filter hook prerouting priority -300
     icmpv6 type mld2-listener-report @th,96,104 0xff0200000000000000000001ff drop
+    icmpv6 type nd-router-solicit drop
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit drop
   }
 }
 `;
