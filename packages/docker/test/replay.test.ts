@@ -53,7 +53,7 @@ const REFUSED: { when: (step: Recorded) => boolean; says: RegExp; instead: (body
 
 const mode = { engine: {}, weave: { 'works.weave.gateway': 'weave' } } as const;
 
-for (const file of readdirSync(join(import.meta.dirname, 'fixtures')).filter((name) => name.endsWith('.jsonl'))) {
+for (const file of readdirSync(join(import.meta.dirname, 'fixtures/requests'))) {
   const name = file.replace('.jsonl', '');
   for (const way of ['engine', 'weave'] as const)
     test(`${name}, with the way out by ${way}`, async (t) => {

@@ -23,7 +23,7 @@ export type Body = Record<string, any>;
 
 /** A fixture, with its ids written out. See fixtures/README.md. */
 export function readTrace(name: string): Trace {
-  const text = readFileSync(join(import.meta.dirname, 'fixtures', `${name}.jsonl`), 'utf8').trimEnd();
+  const text = readFileSync(join(import.meta.dirname, 'fixtures/requests', `${name}.jsonl`), 'utf8').trimEnd();
   const [head, ...steps] = text.split('\n').map((line) => JSON.parse(line));
   for (const { body } of steps)
     for (const key of ['NetworkID', 'EndpointID']) if (body?.[key]) body[key] = head.ids[body[key]];

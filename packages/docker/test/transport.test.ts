@@ -169,6 +169,8 @@ test('a daemon that stops answers what is under way, and takes nothing new', asy
   const agent = new Agent({ keepAlive: true });
   const resting = await dial(socket);
   await raw(resting, 'POST /Plugin.Activate HTTP/1.1\r\nContent-Length: 0\r\n\r\n');
+  const begun = await dial(socket);
+  begun.write('POST /Plugin.Activate HTTP/1.1\r\n');
   const answers = [20, 21, 22].map((n) => call(socket, 'NetworkDriver.CreateNetwork', docker(n), { agent }));
   await underWay(3);
   const closed = once(resting, 'close');
@@ -181,6 +183,7 @@ test('a daemon that stops answers what is under way, and takes nothing new', asy
   await t.rejects(call(socket, 'Plugin.Activate'), /ENOENT|ECONNREFUSED/, 'a new one is refused');
   await delay(100);
   t.equal(disposed, false, 'it waits for those under way');
+  t.match(await raw(begun, 'Content-Length: 0\r\n\r\n'), /^HTTP\/1.1 200 /, 'one that had only begun too');
   go();
   for (const answer of await Promise.all(answers)) {
     t.match(answer, { status: 200, body: {} });
