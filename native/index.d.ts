@@ -55,7 +55,7 @@ export interface Failure {
 }
 
 /**
- * `dev:inode` of a namespace's file, the identity of the namespace; `'host'` is taken too. Throws with
+ * A namespace's identity, which no other ever has again; `'host'` is taken too. Throws with
  * the errno's name as `code`.
  */
 export declare function netnsId(path: string): string

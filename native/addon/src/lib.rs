@@ -100,7 +100,7 @@ fn rejection(error: Error, env: Env) -> napi::Error {
     JsError::from(coded(error)).into_unknown(env).into()
 }
 
-/// `dev:inode` of a namespace's file, the identity of the namespace; `'host'` is taken too. Throws with
+/// A namespace's identity, which no other ever has again; `'host'` is taken too. Throws with
 /// the errno's name as `code`.
 #[napi(catch_unwind)]
 pub fn netns_id(path: String) -> Result<String, CodedError> {

@@ -2,14 +2,15 @@
 
 use std::{
     cell::Cell,
-    fs::File,
+    fs::{File, read_to_string},
     io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
+    thread,
 };
 
 use nix::{
@@ -18,6 +19,8 @@ use nix::{
     sched::{CloneFlags, setns},
     sys::statfs::{NSFS_MAGIC, fstatfs},
 };
+
+use socket2::{Domain, Socket, Type};
 
 use crate::error::{Error, Result};
 
@@ -29,14 +32,53 @@ pub const HOST_PATH: &str = "/proc/self/ns/net";
 /// A namespace, held open. It lives at least as long as this.
 pub type Netns = Arc<OwnedFd>;
 
-/// `dev:inode` of an nsfs file, which tells one namespace from another. `host` is taken too.
+/// The kernel's start and its cookie for a namespace: tells it from every other that there is or was. Its inode number
+/// does not: a new namespace gets the lowest that is free, often that of the one which just went. `host` is taken too.
 ///
 /// # Errors
 /// ENOENT and its like when the path cannot be opened, EINVAL when it is no namespace.
 pub fn identity(path: &str) -> Result<String> {
     let path = if path == HOST { HOST_PATH } else { path };
-    let (dev, inode) = key(open(Path::new(path))?.as_fd())?;
-    Ok(format!("{dev}:{inode}"))
+    let netns = open(Path::new(path))?;
+    // A thread of its own: the caller's belongs to somebody else.
+    thread::spawn(move || {
+        enter(&netns)?;
+        cookie()
+    })
+    .join()
+    .unwrap_or_else(|_| Err(Errno::EIO.into()))
+    .map(|cookie| format!("{}:{cookie}", boot()))
+}
+
+/// Cookies begin again with each start of the kernel.
+fn boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    BOOT.get_or_init(|| {
+        let id = read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.chars().take(8).collect()
+    })
+}
+
+/// `SO_NETNS_COOKIE`, of the calling thread's namespace.
+fn cookie() -> Result<u64> {
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    let mut cookie = 0_u64;
+    #[allow(clippy::cast_possible_truncation)] // It is 8.
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: both pointers are to live values, and `length` says how large the first one is.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(cookie)
 }
 
 pub fn open(path: &Path) -> Result<Netns> {

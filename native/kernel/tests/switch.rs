@@ -220,3 +220,14 @@ fn what_is_not_ours_is_left_as_it_was() {
     host.kernel.destroy_and_wait().unwrap();
     assert_eq!(witness(), before);
 }
+
+/// The kernel gives a new namespace the lowest free inode number: soon that of one which just went.
+#[test]
+fn a_namespace_is_never_taken_for_one_that_went_before() {
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let container = Container::new();
+        assert!(seen.insert(identity(&container.path).unwrap()));
+        assert_eq!(identity(&container.path), identity(&container.path));
+    }
+}

@@ -58,7 +58,7 @@ function mustBeHost(addr: Cidr, within: Cidr, text: string): void {
     fail('WEAVE_INVALID_ADDRESS', `${text} is not a global unicast address`);
 }
 
-/** A namespace to attach: its path, its identity (device and inode), and the container it is of, if one. */
+/** A namespace to attach: its path, its identity (the kernel's cookie for it), and the container it is of, if one. */
 export interface AttachTarget {
   path: string;
   id: string;

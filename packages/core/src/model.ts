@@ -73,7 +73,7 @@ export interface ContainerRef {
 export type Sandbox =
   /** An engine takes the interface from the host's namespace and puts it into its sandbox `key` itself. */
   | { readonly kind: 'engine'; readonly key: string; readonly multicast: boolean }
-  /** Weave put `interface` into the namespace at `path` itself; `id` is that namespace's device and inode. */
+  /** Weave put `interface` into the namespace at `path` itself; `id` is that namespace's cookie. */
   | {
       readonly kind: 'netns';
       readonly path: string;

@@ -85,7 +85,7 @@ interface Seen {
 function see(observed: Observed): Seen {
   const entries = new Set<string>();
   for (const a of observed.addresses) entries.add(`${a.link} address ${a.address}`);
-  for (const r of observed.routes) entries.add(`route ${r.destination}`);
+  for (const r of observed.routes) entries.add(`route ${r.destination}`).add(`${r.link} route ${r.destination}`);
   for (const n of observed.neighbours) if (n.permanent) entries.add(`${n.link} neighbour ${n.address} ${n.mac}`);
   for (const f of observed.fdb) if (f.destination) entries.add(`${f.link} fdb ${f.mac} ${f.destination}`);
   for (const s of observed.sysctls) entries.add(`sysctl ${s.key} ${s.value}`);
@@ -106,14 +106,17 @@ type World = ReadonlyMap<string, Seen>;
 export function plan(units: readonly Unit[], observed: readonly Observed[]): Batch[] {
   const world = new Map(observed.map((o) => [o.netns, see(o)]));
   const isGone = (r: Resource) => world.get(r.op === 'addVeth' ? r.peer.netns : r.netns)?.gone ?? false;
+  const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
+  const strays = { key: STRAYS, ops: strayLinks(wanted, world) };
+  const shaken = strays.ops.some((op) => op.op === 'retireLink');
   const repairs = units
     .filter(({ resources }) => !resources.some(isGone))
-    .map(({ key, resources }) => ({ key, ops: repairUnit(resources, world) }));
-  const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
-  return [{ key: STRAYS, ops: strayLinks(wanted, world) }, ...repairs].filter((batch) => batch.ops.length > 0);
+    .map(({ key, resources }) => ({ key, ops: repairUnit(resources, world, shaken) }));
+  return [strays, ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
-function repairUnit(resources: readonly Resource[], world: World): Op[] {
+/** `shaken`: pairs go whose other ends may be anywhere, and with them the routes over those. */
+function repairUnit(resources: readonly Resource[], world: World, shaken: boolean): Op[] {
   const links = resources.filter(isLink);
   const remade = links.filter((r) => !isHandedOver(r) && isMadeAnew(r, world));
   const goingContents = links.filter((r) => !remade.includes(r)).flatMap((r) => strayContents(r, resources, world));
@@ -127,17 +130,17 @@ function repairUnit(resources: readonly Resource[], world: World): Op[] {
     links: links.flatMap((r) => repairLink(r, world)),
     goingContents,
     contents: resources.filter(
-      (r) => !isLink(r) && (disturbed.has(linkOf(r) ?? '') || !isThere(r, world.get(r.netns))),
+      (r) => !isLink(r) && (disturbed.has(linkOf(r) ?? '') || !isThere(r, world.get(r.netns), shaken)),
     ),
   });
 }
 
-function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined): boolean {
-  if (seen?.entries.has(entryOf(r))) return true;
+function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined, shaken: boolean): boolean {
+  if (seen?.entries.has(entryOf(r, shaken))) return true;
   return r.op === 'setSysctl' && !!r.ifPresent && !seen?.observed.sysctls.some((s) => s.key === r.key);
 }
 
-function entryOf(r: Exclude<Resource, { name: string }>): string {
+function entryOf(r: Exclude<Resource, LinkResource>, shaken: boolean): string {
   switch (r.op) {
     case 'setSysctl':
       return `sysctl ${r.key} ${r.value}`;
@@ -145,7 +148,7 @@ function entryOf(r: Exclude<Resource, { name: string }>): string {
       return `${r.link} address ${r.address}`;
     case 'addRoute':
       // Over whichever link: a sandbox has one route for a destination, and the first to come keeps it.
-      return `route ${r.destination}`;
+      return shaken ? `${r.link} route ${r.destination}` : `route ${r.destination}`;
     case 'addNeighbour':
       return `${r.link} neighbour ${r.address} ${r.mac}`;
     case 'addFdb':

@@ -7,7 +7,7 @@ export interface Datapath {
   /** Each batch in order, up to its first failure; the others go on. Rejects for no error of the kernel's. */
   apply(batches: readonly (readonly Op[])[]): Promise<Applied[]>;
   observe(queries: readonly Query[]): Promise<Observed[]>;
-  /** Device and inode of a namespace: what it is, whatever path leads to it. Undefined when there is none. */
+  /** A namespace's cookie: what it is, whatever path leads to it. Undefined when there is none. */
   netnsId(path: string): string | undefined;
   /** Removes the switch with every link in it. */
   destroy(): Promise<void>;
