@@ -1,0 +1,120 @@
+import {
+  type Batch,
+  type Change,
+  deleteEndpoint,
+  desired,
+  desiredEndpoint,
+  desiredNetwork,
+  type Failure,
+  leaveEndpoint,
+  plan,
+  queries,
+  State,
+  TABLES,
+  transition,
+} from '@weave/core';
+import { type MemoryDatapath, memoryDatapath } from '@weave/core/testing';
+
+export const SELF = '0'.repeat(32);
+
+/** A verb that the kernel refused: its changes are taken back. */
+export class Refused extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(`${failure.op} ${failure.link}: ${failure.code}`);
+    this.failure = failure;
+  }
+}
+
+export interface Touched {
+  networks?: readonly string[];
+  endpoints?: readonly string[];
+}
+
+/** A host in memory: what the SDK does with core, and nothing else. */
+export class World {
+  state = new State(SELF);
+  readonly kernel: MemoryDatapath;
+
+  constructor(namespaces: readonly string[] = []) {
+    this.kernel = memoryDatapath({ namespaces });
+    this.state.apply([{ table: 'peer', id: SELF, record: { id: SELF, name: 'h1' } }]);
+  }
+
+  resources({ networks = [], endpoints = [] }: Touched) {
+    const { state } = this;
+    return [
+      ...networks.flatMap((id) => (state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!) : [])),
+      ...endpoints.flatMap((id) => (state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!) : [])),
+    ].flatMap((unit) => unit.resources);
+  }
+
+  /** Throws {@link Refused}, and nothing has changed. */
+  async carryOut(changes: readonly Change[], touched: Touched): Promise<void> {
+    const before = this.resources(touched);
+    const undo = this.state.inverse(changes);
+    this.state.apply(changes);
+    const after = this.resources(touched);
+    const [applied] = await this.kernel.apply([transition(before, after)]);
+    if (!applied?.failed) return;
+    this.state.apply(undo);
+    await this.kernel.apply([transition(after, this.resources(touched))]);
+    throw new Refused(applied.failed);
+  }
+
+  forgetGoneSandboxes(): void {
+    for (const { id, sandbox, container } of [...this.state.endpoints.values()])
+      if (sandbox?.kind === 'netns' && this.kernel.netnsId(sandbox.path) !== sandbox.id)
+        this.state.apply(container ? leaveEndpoint(this.state, id) : deleteEndpoint(this.state, id));
+  }
+
+  async plan() {
+    const units = desired(this.state);
+    return plan(units, await this.kernel.observe(queries(units)));
+  }
+
+  /** A full pass. Answers what it did and what it could not do. */
+  async reconcile(): Promise<{ batches: Batch[]; failures: Failure[] }> {
+    this.forgetGoneSandboxes();
+    const batches = await this.plan();
+    const applied = await this.kernel.apply(batches.map((batch) => batch.ops));
+    return { batches, failures: applied.flatMap(({ failed }) => failed ?? []) };
+  }
+}
+
+/** Everything that can be asked of a state, in an order of its own: equal for equal states, however they came to be. */
+export function digest(state: State): string {
+  const records = state
+    .records()
+    .map(({ table, id, record }) => `${TABLES.indexOf(table)} ${id} ${JSON.stringify(record)}`)
+    .sort();
+  const endpoints = [...state.endpoints.values()];
+  const indexes = [
+    ...[...state.networks.values()].flatMap(({ id, name }) => [
+      `${name} is ${state.hasNetworkNamed(name) ? state.network(name).id : '-'}`,
+      `${id} has ${state
+        .endpointsOf(id)
+        .map((e) => e.id)
+        .sort()}`,
+      `${id} spreads ${state.shardsOf(id)}`,
+    ]),
+    ...endpoints.flatMap((e) => [
+      ...e.addresses.map((a) => `${a} ${state.addressOwner(e.network, a.split('/')[0]!)}`),
+      `${e.mac} ${state.macOwner(e.network, e.mac)}`,
+      ...[e.sandbox?.kind === 'engine' ? e.sandbox.key : e.sandbox?.id, e.container?.id].map((key) =>
+        key
+          ? `${key} ${state
+              .endpointsIn(key)
+              .map((other) => other.id)
+              .sort()}`
+          : '',
+      ),
+    ]),
+    ...[...state.pools.keys()].map((id) => {
+      const taken = [...state.poolIndex(id).taken].map(([value, owner]) => `${value}=${owner}`);
+      return `${id} ${taken.sort()}`;
+    }),
+  ];
+  return [...records, ...indexes.sort()].join('\n');
+}
