@@ -28,6 +28,23 @@ export const nameserverOption = () =>
     },
   );
 
+export const networkOption = (description: string) =>
+  new Option('--network <name>', description).argParser((text) => {
+    // An empty word is a variable that was not set, not the default network.
+    if (text === '') throw new InvalidArgumentError('It is empty.');
+    return text;
+  });
+
+/** What people copy, below the help of every command. */
+export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+
+/** A mistake is answered with the usage of the command that it is in. */
+export function usageAfterErrors(command: Command, path = command.name()): Command {
+  command.showHelpAfterError(`Usage: ${path} ${command.usage()}\n(${path} --help says more)`);
+  for (const each of command.commands) usageAfterErrors(each, `${path} ${each.name()}`);
+  return command;
+}
+
 /** What `launch` passes on as it is. */
 export const daemonOptions = (command: Command): Command =>
   command

@@ -6,12 +6,12 @@ import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
 import { statusCommand, versionCommand } from './commands/status.ts';
 import { resetCommand, stopCommand } from './commands/stop.ts';
+import { usageAfterErrors } from './options.ts';
 
 /** The `weave` command; each subcommand parses, calls the SDK and prints. */
 export function buildProgram(): Command {
   const program = new Command('weave')
     .description('Container networks: any container, any host, nothing else to set up.')
-    .showHelpAfterError('(weave --help lists the commands)')
     .configureHelp({ showGlobalOptions: true });
   for (const command of [
     launchCommand(),
@@ -27,7 +27,7 @@ export function buildProgram(): Command {
   ])
     program.addCommand(command);
   program.addHelpText('after', EXAMPLES);
-  return program;
+  return usageAfterErrors(program);
 }
 
 const EXAMPLES = `

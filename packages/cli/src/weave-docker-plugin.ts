@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import { connect, isWeaveError, SOCKET } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { type RunOptions, runDaemon, runPlugin } from './daemon.ts';
-import { type LogLevel, logLevelOption, nameserverOption, runDirOption, stateDirOption } from './options.ts';
+import {
+  examples,
+  type LogLevel,
+  logLevelOption,
+  nameserverOption,
+  runDirOption,
+  stateDirOption,
+  usageAfterErrors,
+} from './options.ts';
 import { failWith } from './output.ts';
 
 interface Options {
@@ -23,6 +31,10 @@ const program = new Command('weave-docker-plugin')
   .addOption(logLevelOption())
   .addOption(stateDirOption())
   .addOption(runDirOption())
+  .addHelpText(
+    'after',
+    examples('weave-docker-plugin --nameserver 10.32.0.1', 'weave-docker-plugin --socket /run/docker/plugins/net.sock'),
+  )
   .action(async ({ socket, ...rest }: Options) => {
     const options: RunOptions = { ...rest, sockets: [socket] };
     try {
@@ -35,7 +47,7 @@ const program = new Command('weave-docker-plugin')
   });
 
 try {
-  await program.parseAsync();
+  await usageAfterErrors(program).parseAsync();
 } catch (error) {
   failWith(error, false);
 }

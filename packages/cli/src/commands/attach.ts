@@ -1,6 +1,8 @@
+import { isIP } from 'node:net';
 import { type Target, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { examples, networkOption } from '../options.ts';
 import { print } from '../output.ts';
 
 interface Options extends CommonOptions {
@@ -19,9 +21,10 @@ The container is a name or id, pid:<process id>, or the path of a network namesp
 
 export const attachCommand = (): Command =>
   command('attach', 'give a running container an interface on a network')
+    .addHelpText('after', HELP)
     .addHelpText(
       'after',
-      `${HELP}\nExamples:\n  weave attach web\n  weave attach 10.2.1.1/24 fd00:2::1/64 web\n  weave attach --network blue pid:4711`,
+      examples('weave attach web', 'weave attach 10.2.1.1/24 fd00:2::1/64 web', 'weave attach --network blue pid:4711'),
     )
     .action(async (words: string[], options: Options) => {
       const { target, addresses } = parseWords(words);
@@ -31,7 +34,8 @@ export const attachCommand = (): Command =>
 
 export const detachCommand = (): Command =>
   command('detach', 'take addresses of a container away, by default all')
-    .addHelpText('after', `${HELP}\nExamples:\n  weave detach web\n  weave detach 10.2.1.1/24 web`)
+    .addHelpText('after', HELP)
+    .addHelpText('after', examples('weave detach web', 'weave detach 10.2.1.1/24 web'))
     .action(async (words: string[], options: Options) => {
       const { target, addresses } = parseWords(words);
       const removed = await withDaemon(options, (weave) => weave.detach(target, addresses, options));
@@ -43,24 +47,22 @@ const command = (name: string, description: string) =>
     .description(description)
     .usage(`[options] ${WORDS}`)
     .argument('<words...>')
-    .option('--network <name>', 'on this network instead of the default one, over an interface of its own');
+    .addOption(networkOption('on this network instead of the default one, over an interface of its own'));
 
 /** As Weave prints them. */
 const withoutPrefix = (addresses: readonly string[]) => addresses.map((text) => text.split('/')[0]).join(' ');
 
-const ADDRESS = /^(ip:|net:)|^[0-9.]+\/\d+$|^[0-9a-f:.]*:[0-9a-f:.]*\/\d+$/i;
+/** No container has a name like these; what is wrong with one is said when it is parsed. */
+const isAddress = (word: string) => isIP(word) > 0 || (/[:/]/.test(word) && !/^(\/|pid:)/.test(word));
 
-/** Addresses and the container, in any order: the container is the one word that is no address. */
+/** Addresses and the container, in any order: the container is the last word that is no address. */
 export function parseWords(words: readonly string[]): { target: Target; addresses: string[] } {
-  const others = words.filter((word) => !ADDRESS.test(word));
-  // With several, the last is the container, and the rest are addresses with a mistake in them.
-  const last = others.at(-1);
-  if (last === undefined)
+  const at = words.findLastIndex((word) => !isAddress(word));
+  if (at < 0)
     throw new WeaveError('WEAVE_INVALID_REQUEST', 'no container is named', {
       hint: 'Name one after the addresses: weave attach 10.2.1.1/24 web',
     });
-  const addresses = words.filter((word) => ADDRESS.test(word) || (others.length > 1 && word !== last));
-  return { target: parseTarget(last), addresses };
+  return { target: parseTarget(words[at]!), addresses: words.toSpliced(at, 1) };
 }
 
 function parseTarget(word: string): Target {

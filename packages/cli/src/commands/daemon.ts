@@ -1,11 +1,11 @@
 import { Command } from 'commander';
-import { type DaemonOptions, daemonOptions } from '../options.ts';
+import { type DaemonOptions, daemonOptions, examples } from '../options.ts';
 
 export const daemonCommand = (): Command =>
-  daemonOptions(new Command('daemon').description('run the daemon in the foreground, until SIGTERM')).action(
-    async (options: DaemonOptions) => {
+  daemonOptions(new Command('daemon').description('run the daemon in the foreground, until SIGTERM'))
+    .addHelpText('after', examples('weave daemon --log-level debug'))
+    .action(async (options: DaemonOptions) => {
       // Loaded only here: every other command is a client, and quick.
       const { runDaemon, socketsIn } = await import('../daemon.ts');
       await runDaemon({ ...options, sockets: socketsIn(options.pluginDir) });
-    },
-  );
+    });

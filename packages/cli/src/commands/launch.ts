@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, SOCKET, WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
-import { type DaemonOptions, daemonOptions } from '../options.ts';
-import { print, withProgress } from '../output.ts';
+import { type DaemonOptions, daemonOptions, examples } from '../options.ts';
+import { failWith, print, withProgress } from '../output.ts';
 
 interface Options extends DaemonOptions {
   local?: boolean;
@@ -21,11 +21,11 @@ export const launchCommand = (): Command =>
     .requiredOption('--local', 'as a process of this host')
     .option('--log-file <file>', 'what the daemon logs to', '/var/log/weave.log')
     .option('--json', 'print JSON, for programs')
-    .addHelpText('after', '\nExamples:\n  weave launch --local\n  weave launch --local --log-level debug')
+    .addHelpText('after', examples('weave launch --local', 'weave launch --local --log-level debug'))
     .action(async (options: Options) => {
       const socket = join(options.runDir, SOCKET);
       if (await statusAt(socket)) {
-        process.stderr.write("weave: already running; you can stop it with 'weave stop'\n");
+        failWith(new WeaveError('WEAVE_ALREADY_RUNNING', 'already running'), options.json ?? false);
         process.exitCode = ALREADY_RUNNING;
         return;
       }

@@ -1,6 +1,7 @@
 import type { Endpoint } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { examples, networkOption } from '../options.ts';
 import { print } from '../output.ts';
 
 interface Options extends CommonOptions {
@@ -11,7 +12,8 @@ export const psCommand = (): Command =>
   daemonClient('ps')
     .description('list what is attached: container, MAC, addresses')
     .argument('[container...]', 'only these, by name or id')
-    .option('--network <name>', 'only this network')
+    .addOption(networkOption('only this network'))
+    .addHelpText('after', examples('weave ps', 'weave ps --network blue', 'weave ps web'))
     .action(async (containers: string[], options: Options) => {
       const endpoints = await withDaemon(options, (weave) =>
         weave.endpoints.list(options.network ? { network: options.network } : {}),

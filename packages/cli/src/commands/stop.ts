@@ -1,13 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isWeaveError } from '@weave/sdk/client';
+import { isWeaveError, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
-import { stateDirOption } from '../options.ts';
+import { examples, stateDirOption } from '../options.ts';
 import { print, withProgress } from '../output.ts';
+
+const STOP_WAIT_MS = 25;
+/** For 15 s. */
+const STOP_TRIES = 600;
 
 export const stopCommand = (): Command =>
   daemonClient('stop')
     .description('stop the daemon; what is attached stays so, and goes on talking')
+    .addHelpText('after', examples('weave stop'))
     .action(async (options: CommonOptions) => {
       const pid = await withProgress('stopping weave', () => stop(options, async (weave) => weave.status()));
       print({ stopped: pid ?? null }, options.json, ({ stopped }) => (stopped ? '' : 'weave is not running'));
@@ -17,6 +22,7 @@ export const resetCommand = (): Command =>
   daemonClient('reset')
     .description('remove every network and record of this host, and stop the daemon')
     .addOption(stateDirOption())
+    .addHelpText('after', examples('weave reset'))
     .action(async (options: ResetOptions) => {
       await withProgress('resetting weave', async () => {
         const pid = await stop(options, async (weave) => {
@@ -49,16 +55,24 @@ async function stop(options: CommonOptions, before: Before): Promise<number | un
     throw error;
   });
   if (!status) return undefined;
-  process.kill(status.pid, 'SIGTERM');
-  for (let tries = 0; isAlive(status.pid) && tries < 600; tries++) await delay(25);
-  return status.pid;
+  const { pid } = status;
+  signal(pid, 'SIGTERM');
+  for (let tries = 0; signal(pid, 0); tries++) {
+    if (tries === STOP_TRIES)
+      throw new WeaveError('WEAVE_STORE_LOCKED', `the daemon, process ${pid}, does not stop`, {
+        hint: 'It finishes what is under way first. Wait, or end it with: kill -9',
+      });
+    await delay(STOP_WAIT_MS);
+  }
+  return pid;
 }
 
-function isAlive(pid: number): boolean {
+/** False when there is no such process any more. */
+function signal(pid: number, what: 'SIGTERM' | 0): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+    return process.kill(pid, what);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }

@@ -1,0 +1,449 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { CATALOGUE, type Code, FACES, WeaveError } from '@weave/core';
+import type { Command } from 'commander';
+import tap, { type Test, test } from 'tap';
+import { parseWords } from '../src/commands/attach.ts';
+import { table } from '../src/output.ts';
+import { buildProgram } from '../src/program.ts';
+import { createRig, type Result, runProcess, TRACE } from './rig.ts';
+
+const rig = await createRig();
+tap.teardown(() => rig[Symbol.asyncDispose]());
+
+/** Every command with the words that name it. */
+function* commands(command: Command = buildProgram(), path: string[] = []): Generator<[string[], Command]> {
+  yield [path, command];
+  for (const each of command.commands) yield* commands(each, [...path, each.name()]);
+}
+
+async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await rig.run(...args, '--json');
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+}
+
+async function prints(t: Test, args: string[], stdout: string | RegExp) {
+  const result = await rig.run(...args);
+  const wanted = typeof stdout === 'string' ? `${stdout}\n`.replace(/^\n$/, '') : stdout;
+  t.match({ ...result }, { code: 0, stderr: /^$/ }, args.join(' '));
+  if (typeof wanted === 'string') t.equal(result.stdout, wanted, `says ${stdout}`);
+  else t.match(result.stdout, wanted);
+}
+
+async function refused(t: Test, args: string[], code: number, stderr: RegExp): Promise<Result> {
+  const before = await rig.state();
+  const result = await rig.run(...args);
+  t.match(result, { code, stderr, stdout: /^$/ }, args.join(' '));
+  t.notMatch(result.stderr, TRACE, 'no stack trace');
+  t.equal(await rig.state(), before, 'and nothing changed');
+  return result;
+}
+
+test('words of attach', async (t) => {
+  const web = { container: 'web' };
+  const cases: [string, object, string[]][] = [
+    ['web', web, []],
+    ['10.2.1.1/24 web', web, ['10.2.1.1/24']],
+    ['web 10.2.1.1/24', web, ['10.2.1.1/24']],
+    ['10.2.1.1/24 web 10.2.1.2/24', web, ['10.2.1.1/24', '10.2.1.2/24']],
+    ['ip:10.2.1.1/24 net:10.2.0.0/16 net:default web', web, ['ip:10.2.1.1/24', 'net:10.2.0.0/16', 'net:default']],
+    ['fd00:2::1/64 web', web, ['fd00:2::1/64']],
+    ['::ffff:10.2.1.1/128 web', web, ['::ffff:10.2.1.1/128']],
+    ['net:fd00::/64 web', web, ['net:fd00::/64']],
+    ['10.2.1.1/24 pid:4711', { pid: 4711 }, ['10.2.1.1/24']],
+    ['pid:4711 fd00::1/64', { pid: 4711 }, ['fd00::1/64']],
+    ['/proc/1/ns/net', { netns: '/proc/1/ns/net' }, []],
+    ['10.2.1.1/24 /run/netns/blue', { netns: '/run/netns/blue' }, ['10.2.1.1/24']],
+    ['0123456789ab', { container: '0123456789ab' }, []],
+    ['a.b_c-d', { container: 'a.b_c-d' }, []],
+    ['10', { container: '10' }, []],
+    ['10.2', { container: '10.2' }, []],
+    ['pid:', { container: 'pid:' }, []],
+    ['pid:0', { container: 'pid:0' }, []],
+    ['pid:-1', { container: 'pid:-1' }, []],
+    ['pid:1e3', { container: 'pid:1e3' }, []],
+    // With a mistake in them: whoever parses them says so. They are never the container.
+    ['10.2.1.1 web', web, ['10.2.1.1']],
+    ['web 10.2.1.1', web, ['10.2.1.1']],
+    ['web fd00::1', web, ['fd00::1']],
+    ['web 10.2.1.300/24', web, ['10.2.1.300/24']],
+    ['web 10.2.1.1/', web, ['10.2.1.1/']],
+    ['web 10.2.1/24', web, ['10.2.1/24']],
+    ['web ten/8', web, ['ten/8']],
+    ['web net:', web, ['net:']],
+    ['web net:10', web, ['net:10']],
+    ['web fd00::zz/64', web, ['fd00::zz/64']],
+    ['a b web', web, ['a', 'b']],
+    ['web web', web, ['web']],
+    ['web web 10.2.1.1/24', web, ['web', '10.2.1.1/24']],
+  ];
+  for (const [words, target, addresses] of cases) t.same(parseWords(words.split(' ')), { target, addresses }, words);
+  for (const none of ['', '10.2.1.1/24', 'net:default', '10.2.1.1 fd00::1/64'])
+    t.throws(
+      () => parseWords(none.split(' ').filter(Boolean)),
+      { code: 'WEAVE_INVALID_REQUEST', message: /no container/ },
+      none,
+    );
+});
+
+test('a table', async (t) => {
+  t.equal(table([]), '');
+  t.equal(table([['a']]), 'a');
+  t.equal(
+    table([['ID', 'NAME', 'X'], ['1', 'a longer one', ''], ['22', '', 'y'], ['333']]),
+    'ID   NAME          X\n1    a longer one\n22                 y\n333',
+  );
+});
+
+test('the help of every command has an example', async (t) => {
+  for (const [path] of commands()) {
+    const { code, stdout, stderr } = await rig.run(...path, '--help');
+    const name = ['weave', ...path].join(' ');
+    t.match({ code, stderr }, { code: 0, stderr: /^$/ }, name);
+    t.match(stdout, new RegExp(`^Usage: ${name} `), 'usage');
+    t.match(stdout, new RegExp(`\\nExamples:\\n.*${name} ?`, 's'), 'an example of it');
+    for (const line of stdout.split('\n')) t.ok(line.length <= 120, `no line of ${name} is too long`, { line });
+  }
+  const { stdout } = await rig.run('--help');
+  for (const [path] of commands()) if (path.length === 1) t.match(stdout, new RegExp(`^  ${path[0]} `, 'm'));
+});
+
+test('every example is one that can be parsed', async (t) => {
+  for (const [path] of commands()) {
+    const { stdout } = await rig.run(...path, '--help');
+    const [, below = ''] = stdout.split('Examples:\n');
+    for (const line of below.split('\n').filter((each) => /^ {2}weave /.test(each))) {
+      const words = line.trim().split(/ {2,}/)[0]!.split(' ').slice(1);
+      const program = buildProgram();
+      for (const [, command] of commands(program)) command.exitOverride().action(() => undefined);
+      await t.resolves(program.parseAsync(words, { from: 'user' }), line.trim());
+    }
+  }
+});
+
+test('mistakes are answered with the usage', async (t) => {
+  const cases: [string[], RegExp, string][] = [
+    [['bogus'], /unknown command 'bogus'/, 'weave'],
+    [['--bogus'], /unknown option '--bogus'/, 'weave'],
+    [['statsu'], /unknown command 'statsu'\n\(Did you mean status\?\)/, 'weave'],
+    [['network', 'bogus'], /unknown command 'bogus'/, 'weave network'],
+    [['network', '--bogus'], /unknown option '--bogus'/, 'weave network'],
+    [['network', 'create'], /missing required argument 'name'/, 'weave network create'],
+    [['network', 'create', 'a', 'b'], /too many arguments/, 'weave network create'],
+    [['network', 'rm'], /missing required argument 'network'/, 'weave network rm'],
+    [['ps', '--network'], /argument missing/, 'weave ps'],
+    [['ps', '--network', ''], /It is empty/, 'weave ps'],
+    [['attach', '--network', '', 'c1'], /It is empty/, 'weave attach'],
+    [['attach'], /missing required argument/, 'weave attach'],
+    [['detach'], /missing required argument/, 'weave detach'],
+    [['launch'], /required option '--local'/, 'weave launch'],
+    [['launch', '--local', '--log-level', 'loud'], /Allowed choices are debug, info, warning, error/, 'weave launch'],
+    [['launch', '--local', '--nameserver', 'ns1'], /not an IP address/, 'weave launch'],
+    [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
+    [['daemon', 'now'], /too many arguments/, 'weave daemon'],
+    [['reset', 'all'], /too many arguments/, 'weave reset'],
+    [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
+    [['status', 'x'], /too many arguments/, 'weave status'],
+    [['version', '--run-dir'], /argument missing/, 'weave version'],
+  ];
+  for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
+    cases.push([
+      [...every, ...(every[0] === 'launch' ? ['--local'] : []), '--no-such-option'],
+      /unknown option/,
+      `weave ${every.join(' ')}`,
+    ]);
+  for (const [args, error, usage] of cases) {
+    const { stderr } = await refused(t, args, 1, error);
+    t.match(stderr, `\nUsage: ${usage} `);
+  }
+  for (const group of [[], ['network']]) {
+    const { code, stdout, stderr } = await rig.run(...group);
+    t.match({ code, stdout }, { code: 1, stdout: /^$/ }, 'a command of commands alone is a mistake too');
+    t.match(stderr, /^Usage: weave.*\nExamples:/s);
+  }
+  const json = await rig.run('network', 'create', '--json');
+  t.match(json, { code: 1, stderr: /missing required argument/ });
+});
+
+test('errors of every kind', async (t) => {
+  const codes = Object.keys(CATALOGUE) as Code[];
+  const weave = rig.weave as { -readonly [K in keyof typeof rig.weave]: (typeof rig.weave)[K] };
+  const { status } = weave;
+  for (const code of codes) {
+    weave.status = async () => {
+      throw new WeaveError(code, 'what happened', { hint: 'What to do.' });
+    };
+    const exit = FACES[CATALOGUE[code][0]].exit;
+    t.same(
+      await rig.run('status'),
+      { code: exit, stdout: '', stderr: `weave: what happened\n  What to do. (${code})\n` },
+      code,
+    );
+    const { stderr, ...rest } = await rig.run('status', '--json');
+    t.same(rest, { code: exit, stdout: '' });
+    const error = { code, kind: CATALOGUE[code][0], message: 'what happened', hint: 'What to do.' };
+    t.same(JSON.parse(stderr), { error });
+  }
+  weave.status = async () => {
+    throw new TypeError('cannot read properties of undefined');
+  };
+  t.match(await rig.run('status'), {
+    code: 70,
+    stderr: /^weave: cannot read.*\n {2}Please report this.*\(WEAVE_BUG\)\n$/,
+  });
+  weave.status = status;
+  const distinct = new Set(Object.values(FACES).map((face) => face.exit));
+  t.equal(distinct.size, Object.keys(FACES).length, 'each kind has an exit code of its own');
+});
+
+test('no daemon', async (t) => {
+  const nowhere = ['--run-dir', join(rig.runDir, 'nowhere')];
+  const leaves = [...commands()].filter(([path, command]) => path.length > 0 && command.commands.length === 0);
+  const words: Record<string, string[]> = { attach: ['c1'], detach: ['c1'], create: ['n'], inspect: ['n'], rm: ['n'] };
+  // These start one, are one, or do without one.
+  const own = ['launch', 'daemon', 'reset', 'stop', 'version'];
+  for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
+    await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
+  t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });
+  t.same(JSON.parse((await rig.run('stop', '--json', ...nowhere)).stdout), { stopped: null });
+  t.match(await rig.run('version', ...nowhere), { code: 0, stdout: /^weave script \d+\.\d+\.\d+\n$/ });
+});
+
+test('launch, where one runs', async (t) => {
+  await refused(t, ['launch', '--local', '--run-dir', rig.runDir], 3, /^weave: already running\n.*weave stop/);
+  const { stderr } = await refused(t, ['launch', '--local', '--json'], 3, /already running/);
+  t.match(JSON.parse(stderr), { error: { code: 'WEAVE_ALREADY_RUNNING', kind: 'conflict' } });
+});
+
+test('status and version', async (t) => {
+  const { stdout } = await rig.run('status');
+  t.match(
+    stdout,
+    /^\n {7}Version: \d.*\n {10}Name: [0-9a-f]{32}\(.+\)\n {11}Pid: \d+\n {7}Started: 2023-11-14T22:13:20\.000Z\n/,
+  );
+  t.match(await json('status'), { pid: rig.pretended.pid, networks: 1, endpoints: 0, notices: [] });
+  const { script, daemon } = await json('version');
+  t.equal(script, daemon);
+  await prints(t, ['version'], `weave script ${script}\nweave ${daemon}`);
+});
+
+test('networks', async (t) => {
+  const blue = await json<{ id: string; subnets: object[] }>('network', 'create', 'blue');
+  t.match(blue, { id: /^[0-9a-f]{64}$/, subnets: { length: 2 } });
+  const red = [
+    '--subnet',
+    '10.2.0.0/16',
+    '--subnet',
+    'fd00:2::/64',
+    '--gateway',
+    '10.2.0.9',
+    '--ip-range',
+    '10.2.5.0/24',
+  ];
+  await prints(
+    t,
+    ['network', 'create', ...red, '-o', 'mtu=1400', '--opt', 'works.weave.multicast', '--internal', 'red'],
+    /^[0-9a-f]{64}\n$/,
+  );
+  t.match(await json('network', 'inspect', 'red'), {
+    name: 'red',
+    mtu: 1400,
+    internal: true,
+    subnets: [{ cidr: '10.2.0.0/16', gateway: '10.2.0.9' }, { cidr: 'fd00:2::/64' }],
+    endpoints: [],
+  });
+  // Of two subnets of one family, each has what is its own, in whatever order.
+  const two = [
+    '--gateway',
+    '10.4.0.4',
+    '--subnet',
+    '10.3.0.0/16',
+    '--ip-range',
+    '10.4.8.0/24',
+    '--subnet',
+    '10.4.0.0/16',
+    '--gateway',
+    '10.3.0.3',
+  ];
+  t.match(await json('network', 'create', ...two, 'two'), {
+    subnets: [
+      { cidr: '10.3.0.0/16', gateway: '10.3.0.3' },
+      { cidr: '10.4.0.0/16', gateway: '10.4.0.4' },
+    ],
+  });
+  rig.addContainer(40);
+  await prints(t, ['attach', '--network', 'two', 'net:10.4.0.0/16', 'c40'], '10.4.8.0');
+  const { stdout } = await rig.run('network', 'ls');
+  const lines = stdout.trimEnd().split('\n');
+  t.match(lines[0], /^NETWORK ID {4}NAME {3}OWNER {2}SUBNETS$/);
+  t.match(lines[1], new RegExp(`^${blue.id.slice(0, 12)}  blue   weave  10\\.`));
+  t.match(lines[2], /^[0-9a-f]{12} {2}red {4}weave {2}10\.2\.0\.0\/16 fd00:2::\/64$/);
+  t.same(
+    (await json<{ name: string }[]>('network', 'ls')).map((n) => n.name),
+    ['blue', 'red', 'two', 'weave'],
+  );
+  await prints(
+    t,
+    ['network', 'inspect', blue.id.slice(0, 12)],
+    /^id: +[0-9a-f]{64}\nname: +blue\n.*\nsubnet: +10\..*\nsubnet: +fd77:/s,
+  );
+  await prints(t, ['network', 'inspect', 'two'], /\nendpoint: +c40 5a:77:0a:04:08:00 10\.4\.8\.0\/16\n$/);
+
+  const create = (...args: string[]) => ['network', 'create', ...args];
+  await refused(t, create('blue'), 4, /network blue already/);
+  await refused(t, create('b/ue'), 2, /not a network name/);
+  await refused(t, create(''), 2, /WEAVE_INVALID_REQUEST/);
+  await refused(t, create('--subnet', '10.2.5.0/24', 'x'), 4, /overlaps 10\.2\.0\.0\/16 of network red/);
+  await refused(t, create('--subnet', '10.9.0.1/16', 'x'), 2, /bits set/);
+  await refused(t, create('--subnet', 'banana', 'x'), 2, /banana is not a subnet/);
+  await refused(
+    t,
+    create('--subnet', 'banana', '--gateway', '10.0.0.1', 'x'),
+    2,
+    /10\.0\.0\.1 is in none of the subnets/,
+  );
+  await refused(t, create('--gateway', '10.9.0.1', 'x'), 2, /10\.9\.0\.1 is in none of the subnets/);
+  await refused(t, create('--ip-range', '10.9.0.0/24', 'x'), 2, /10\.9\.0\.0\/24 is in none of the subnets/);
+  await refused(t, create('--subnet', '10.9.0.0/16', '--gateway', 'fd00::1', 'x'), 2, /fd00::1 is in none/);
+  await refused(t, create('--subnet', '10.9.0.0/16', '--gateway', '10.8.0.1', 'x'), 2, /10\.8\.0\.1 is in none/);
+  await refused(
+    t,
+    create('--subnet', '10.9.0.0/16', '--gateway', '10.9.0.1', '--gateway', '10.9.0.2', 'x'),
+    2,
+    /are both of 10\.9/,
+  );
+  await refused(
+    t,
+    create('--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'),
+    2,
+    /not inside 10\.9\.0\.0\/24/,
+  );
+  await refused(t, create('--subnet', '10.9.0.0/33', 'x'), 2, /not a subnet/);
+  await refused(t, create('-o', 'colour=red', 'x'), 2, /unknown option colour\n.*Known options are: mtu/);
+  await refused(t, create('-o', 'mtu', 'x'), 2, /mtu= is not possible/);
+  await refused(t, create('-o', '=', 'x'), 2, /unknown option /);
+  await refused(t, create('-o', '__proto__=x', 'x'), 2, /WEAVE_/);
+
+  await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
+  await refused(t, ['network', 'rm', 'two'], 4, /in use by c40/);
+  await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
+  const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
+  t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');
+  t.same(await json('network', 'rm', 'red', 'red'), { removed: ['red'] }, 'twice the same is once');
+  await prints(t, ['detach', '--network', 'two', 'c40'], '10.4.8.0');
+  await prints(t, ['network', 'rm', 'two'], 'two');
+});
+
+test('attach, ps, detach', async (t) => {
+  const [one, two] = [rig.addContainer(1), rig.addContainer(2)];
+  rig.containers.set('asleep', { id: 'd'.repeat(64), name: 'asleep', pid: 0 });
+  rig.datapath.addNamespace('/run/netns/bare');
+  await json('network', 'create', '--subnet', '10.3.0.0/24', 'green');
+  await prints(t, ['ps'], '');
+  t.same(await json('ps'), []);
+  await prints(t, ['attach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
+  await prints(t, ['attach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
+  await prints(t, ['attach', '10.2.1.1/24', 'fd00:2::1/64', 'c2'], '10.2.1.1 fd00:2::1');
+  await prints(t, ['attach', '--network', 'green', 'c1'], '10.3.0.1');
+  await prints(t, ['attach', '10.2.1.7/24', '/run/netns/bare'], '10.2.1.7');
+  await prints(t, ['attach', two.id, 'net:10.32.5.0/24'], '10.32.5.1');
+  t.match(await json('attach', 'c1', '10.2.1.9/24'), {
+    network: 'weave',
+    interface: 'ethwe',
+    mac: '5a:77:0a:20:00:01',
+    addresses: ['10.2.1.9/24'],
+  });
+
+  const [a, b] = [one.id.slice(0, 12), two.id.slice(0, 12)];
+  const first = `${a} 5a:77:0a:20:00:01 10.32.0.1/12 fd77:6561:7665::1/64 10.2.1.9/24`;
+  const green = `${a} 5a:77:0a:03:00:01 10.3.0.1/24`;
+  const second = `${b} 5a:77:0a:02:01:01 10.2.1.1/24 fd00:2::1/64 10.32.5.1/24`;
+  const bare = '/run/netns/bare 5a:77:0a:02:01:07 10.2.1.7/24';
+  const lines = async (...args: string[]) =>
+    (await rig.run('ps', ...args)).stdout.trimEnd().split('\n').filter(Boolean);
+  t.same((await lines()).sort(), [first, green, second, bare].sort());
+  t.same((await lines('c1')).sort(), [first, green].sort(), 'by name');
+  t.same(await lines(two.id), [second], 'by id');
+  t.same((await lines(two.id.slice(0, 4), 'c1')).sort(), [first, green, second].sort(), 'by the start of an id');
+  t.same(await lines(two.id.slice(0, 3)), [], 'which is too short to be meant');
+  t.same(await lines('c'), [], 'nor by the start of a name');
+  t.same(await lines('nosuch'), []);
+  t.same(await lines('--network', 'green'), [green]);
+  t.same(await lines('--network', 'green', 'c2'), []);
+  const endpoints = await json<{ container?: { name: string } }[]>('ps');
+  t.same(endpoints.map((e) => e.container?.name).sort(), ['c1', 'c1', 'c2', undefined]);
+
+  await refused(t, ['ps', '--network', 'nosuch'], 3, /no network nosuch/);
+  await refused(t, ['attach', '10.2.1.1/24', 'c1'], 4, /in use by container c2/);
+  await refused(t, ['attach', 'nosuch'], 3, /no container nosuch/);
+  await refused(t, ['attach', 'asleep'], 4, /asleep is not running/);
+  await refused(t, ['attach', 'pid:999999999'], 3, /no network namespace/);
+  await refused(t, ['attach', '/no/such/file'], 3, /no network namespace/);
+  await refused(t, ['attach', 'web', 'c1'], 2, /web is not an address/);
+  await refused(t, ['attach', '10.2.1.1', 'c1'], 2, /10\.2\.1\.1 is not an address with a prefix length/);
+  await refused(t, ['attach', '10.2.1.8/24'], 2, /no container is named/);
+  await refused(t, ['attach', ''], 2, /WEAVE_INVALID_REQUEST/);
+  await refused(t, ['attach', '--network', 'nosuch', 'c1'], 3, /no network nosuch/);
+  await refused(t, ['detach', '10.2.1.x/24', 'c1'], 2, /WEAVE_INVALID_ADDRESS/);
+
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '');
+  await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
+  t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
+  await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');
+  await prints(t, ['detach', '/run/netns/bare'], '10.2.1.7');
+  await prints(t, ['network', 'rm', 'green'], 'green');
+  await prints(t, ['ps'], '');
+});
+
+test('as processes', async (t) => {
+  const [, ...all] = await Promise.all([
+    rig.addContainer(3),
+    rig.spawn('version', '--json'),
+    rig.spawn('status', '--json'),
+    rig.spawn('attach', '--json', 'nosuch'),
+    rig.spawn('network', 'ls', '--bogus'),
+    rig.spawn('launch', '--local'),
+    rig.spawn('ps', '--run-dir', join(rig.runDir, 'nowhere')),
+    runProcess('weave-docker-plugin', ['--help']),
+    runProcess('weave-docker-plugin', ['--nameserver', 'ns1']),
+    runProcess('weave-docker-plugin', ['--sockets', '/x']),
+  ]);
+  const [version, status, nosuch, bogus, launch, nowhere, help, nameserver, option] = all;
+  t.equal(JSON.parse(version!.stdout).script, JSON.parse(status!.stdout).version);
+  t.equal(JSON.parse(nosuch!.stderr).error.code, 'WEAVE_CONTAINER_NOT_FOUND');
+  t.match(nosuch, { code: 3, stdout: /^$/ });
+  t.match(bogus, { code: 1, stdout: /^$/, stderr: /unknown option '--bogus'\nUsage: weave network ls / });
+  t.match(launch, { code: 3, stdout: /^$/, stderr: /already running/ });
+  t.match(nowhere, { code: 7, stdout: /^$/, stderr: /no weave daemon answers/ });
+  t.match(help, { code: 0, stderr: /^$/, stdout: /--socket.*--nameserver.*--log-level.*Examples:/s });
+  for (const each of [nameserver, option])
+    t.match(each, { code: 1, stdout: /^$/, stderr: /^error: .*\nUsage: weave-docker-plugin /s });
+  for (const { stderr } of all) t.notMatch(stderr, TRACE);
+
+  const piped = spawn('sh', [
+    '-c',
+    `"$0" --conditions=@weave/source "$1" --help | head -n 1; exit`,
+    process.execPath,
+    join(import.meta.dirname, '../src/weave.ts'),
+  ]);
+  let stderr = '';
+  piped.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  await once(piped, 'close');
+  t.equal(stderr, '', 'a reader that goes away is no error');
+});
+
+test('reset and stop', async (t) => {
+  rig.addContainer(5);
+  await prints(t, ['attach', 'c5'], '10.32.0.1 fd77:6561:7665::1');
+  const ended = once(rig.pretended, 'exit');
+  t.same(await json('stop'), { stopped: rig.pretended.pid });
+  t.same(await ended, [null, 'SIGTERM'], 'the process that the daemon is gets the signal, and is gone');
+  await prints(t, ['ps'], /10\.32\.0\.1/);
+  t.same(await json('reset'), { reset: true });
+  t.same(await rig.weave.networks.list(), []);
+});

@@ -1,0 +1,263 @@
+import tap, { test } from 'tap';
+import { createRig, type Result, TRACE } from './rig.ts';
+
+const SEED = Number(process.env.WEAVE_FUZZ_SEED ?? 1);
+const LINES = Number(process.env.WEAVE_FUZZ_LINES ?? 500);
+/** Of the lines that are refused, every so many is tried as a process of its own too. */
+const AS_PROCESS = 40;
+const DEADLINE_MS = 60_000;
+
+const rig = await createRig();
+tap.teardown(() => rig[Symbol.asyncDispose]());
+for (const n of [1, 2, 3, 4]) rig.addContainer(n);
+rig.datapath.addNamespace('/run/netns/bare');
+
+/** Mulberry32: the same lines for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const random = randomOf(SEED);
+const below = (n: number) => Math.floor(random() * n);
+const chance = (of: number) => random() < of;
+const one = <T>(list: readonly T[]): T => list[below(list.length)]!;
+const several = <T>(most: number, make: () => T): T[] => Array.from({ length: below(most + 1) }, make);
+
+const NETWORKS = [
+  'weave',
+  'blue',
+  'red',
+  'green',
+  'nosuch',
+  'aaaaaaaaaaaa',
+  '-',
+  '..',
+  'b/ue',
+  'ï',
+  'x'.repeat(64),
+  'x'.repeat(300),
+];
+const CONTAINERS = [
+  'c1',
+  'c2',
+  'c3',
+  'c4',
+  'nosuch',
+  'pid:1',
+  'pid:999999999',
+  'pid:x',
+  '/run/netns/bare',
+  '/no/such',
+  '/',
+  'c 1',
+];
+const ADDRESSES = [
+  ...[
+    '10.32.0.5/12',
+    '10.2.1.1/24',
+    '10.2.1.2/24',
+    'ip:10.2.1.3/24',
+    '10.3.0.9/16',
+    '10.2.1.0/24',
+    '10.2.1.1/33',
+    '10.2.1.1',
+  ],
+  ...[
+    'fd00:2::1/64',
+    'fd00:2::2/64',
+    'ip:fd00::1/64',
+    'fd00::/64',
+    'fe80::1/64',
+    'ff02::1/64',
+    'fd00::g/64',
+    '::/0',
+    '::1/128',
+  ],
+  ...[
+    'net:default',
+    'net:10.32.5.0/24',
+    'net:10.32.5.1/24',
+    'net:10.99.0.0/16',
+    'net:fd77:6561:7665::/64',
+    'net:',
+    'net:x',
+    'ip:',
+  ],
+  ...[
+    '0.0.0.0/0',
+    '127.0.0.1/8',
+    '224.0.0.1/4',
+    '256.1.1.1/8',
+    '010.2.1.1/24',
+    '10.2.1.1/-1',
+    '10.2.1.1/1e1',
+    '10.2.1/24',
+    '/24',
+  ],
+];
+const SUBNETS = [
+  '10.2.0.0/16',
+  '10.3.0.0/16',
+  '10.4.0.0/24',
+  '10.32.0.0/16',
+  'fd00:2::/64',
+  '10.2.0.1/16',
+  '10.2.0.0/33',
+  'x',
+  '/',
+  '::/0',
+  '0.0.0.0/0',
+];
+const GATEWAYS = ['10.2.0.1', '10.3.0.9', '10.4.0.0', 'fd00:2::1', '10.2.0.1/16', 'x', '::'];
+const OPTIONS = [
+  'mtu=1400',
+  'mtu=12',
+  'mtu',
+  '=',
+  'works.weave.multicast',
+  'works.weave.multicast=maybe',
+  'colour=red',
+  '__proto__=1',
+  'constructor=1',
+];
+const CHARACTERS = [
+  '',
+  ' ',
+  '\n',
+  '\t',
+  '"',
+  "'",
+  '\\',
+  '%s',
+  '$(x)',
+  '{',
+  '/',
+  ':',
+  '.',
+  '=',
+  '-',
+  '\u001b[31m',
+  'é',
+  '😀',
+  '\u202e',
+  '0',
+  'z',
+];
+
+/** Now and then with a mistake in it. */
+function mistaken(word: string): string {
+  if (!chance(0.12)) return word;
+  const at = below(word.length + 1);
+  return word.slice(0, at) + one(CHARACTERS) + word.slice(at + below(2));
+}
+
+const option = (name: string, values: readonly string[]) =>
+  chance(0.1) ? [`${name}=${mistaken(one(values))}`] : [name, ...(chance(0.97) ? [mistaken(one(values))] : [])];
+
+const makers: Record<string, () => string[]> = {
+  attach: () => words(),
+  detach: () => words(),
+  'network create': () => [
+    ...several(2, () => option('--subnet', SUBNETS)).flat(),
+    ...(chance(0.3) ? option('--gateway', GATEWAYS) : []),
+    ...(chance(0.2) ? option('--ip-range', SUBNETS) : []),
+    ...(chance(0.3) ? option(one(['-o', '--opt']), OPTIONS) : []),
+    ...(chance(0.2) ? ['--internal'] : []),
+    ...(chance(0.95) ? [mistaken(one(NETWORKS))] : []),
+  ],
+  'network ls': () => several(1, () => one(NETWORKS)),
+  'network inspect': () => several(2, () => mistaken(one(NETWORKS))),
+  'network rm': () => several(3, () => mistaken(one(NETWORKS))),
+  network: () => several(2, () => one(NETWORKS)),
+  ps: () => [...(chance(0.3) ? option('--network', NETWORKS) : []), ...several(2, () => mistaken(one(CONTAINERS)))],
+  status: () => several(1, () => one(NETWORKS)),
+  version: () => [],
+  help: () => several(2, () => one(['network', 'ps', 'create', 'bogus'])),
+  '': () => [mistaken(one(['attach', '--help', '--version', 'bogus', '--', '-', '']))],
+};
+
+function words(): string[] {
+  const list = [...several(3, () => mistaken(one(ADDRESSES))), ...(chance(0.95) ? [mistaken(one(CONTAINERS))] : [])];
+  if (chance(0.2)) list.reverse();
+  return [...(chance(0.3) ? option('--network', NETWORKS) : []), ...list];
+}
+
+/** These would end or start a daemon: they come with a mistake that the parser finds first. */
+const DANGEROUS = ['launch', 'launch --local', 'daemon', 'stop', 'reset'];
+
+interface Line {
+  args: string[];
+  /** Parsed as an option: not the value of another, nor after `--`. */
+  json: boolean;
+}
+
+function line(): Line {
+  const json = chance(0.3);
+  const common = [
+    ...(json ? ['--json'] : []),
+    ...(chance(0.05) ? [one(['--help', '-z', '--no-such', '--json=1', '--'])] : []),
+  ];
+  if (chance(0.05))
+    return { args: [...one(DANGEROUS).split(' '), one(['--no-such', '-z', 'surplus']), ...common], json: false };
+  const command = one(Object.keys(makers));
+  const args = [...command.split(' ').filter(Boolean), ...common, ...makers[command]!()];
+  if (chance(0.03)) args.push('--run-dir', `${rig.runDir}/${one(['nowhere', '', 'x'.repeat(120), 'daemon'])}`);
+  return { args, json: json && command !== 'network' && !common.includes('--') };
+}
+
+function complaints({ args, json }: Line, { code, stdout, stderr }: Result, changed: boolean): string[] {
+  const found: string[] = [];
+  const expect = (holds: boolean, what: string) => holds || found.push(what);
+  const partly = args[1] === 'rm' && stdout !== '';
+  const help = args.some((word) => ['--help', '-h', 'help'].includes(word));
+  expect(!TRACE.test(stdout + stderr), 'a stack trace');
+  expect([0, 1, 2, 3, 4, 5, 7].includes(code), 'an exit code that no mistake has');
+  expect((code === 0) === (stderr === ''), 'exit code and standard error disagree');
+  if (code !== 0 && !partly) {
+    expect(!changed, 'refused, and yet something changed');
+    expect(stdout === '', 'refused, and yet something on standard output');
+  }
+  if (code === 1) expect(/^(error: |Usage: )/.test(stderr) && stderr.includes('Usage: weave'), 'no usage');
+  if (code > 1 && args.includes('--json')) expect(isJson(stderr), 'the error is not JSON');
+  if (code === 0 && json && !help) expect(isJson(stdout), 'the answer is not JSON');
+  return found;
+}
+
+function isJson(text: string): boolean {
+  try {
+    return typeof JSON.parse(text) === 'object';
+  } catch {
+    return false;
+  }
+}
+
+test(`${LINES} lines of seed ${SEED}`, async (t) => {
+  const begun = Date.now();
+  const codes = new Map<number, number>();
+  const wrong: object[] = [];
+  let state = await rig.state();
+  let refused = 0;
+  let tried = 0;
+  for (; tried < LINES && Date.now() - begun < DEADLINE_MS; tried++) {
+    const made = line();
+    const result = await rig.run(...made.args);
+    const after = await rig.state();
+    codes.set(result.code, (codes.get(result.code) ?? 0) + 1);
+    const found = complaints(made, result, after !== state);
+    if (found.length > 0) wrong.push({ number: tried, args: made.args, found, ...result });
+    state = after;
+    if (result.code === 0 || DANGEROUS.some((name) => name.startsWith(made.args[0]!))) continue;
+    if (refused++ % AS_PROCESS !== 0) continue;
+    t.same(await rig.spawn(...made.args), result, `as a process: ${JSON.stringify(made.args)}`);
+  }
+  t.same(wrong, [], `to see it again: WEAVE_FUZZ_SEED=${SEED}`);
+  t.equal(tried, LINES, 'in time');
+  t.ok((codes.get(0) ?? 0) > LINES / 10, 'not all of them are mistakes', { codes: Object.fromEntries(codes) });
+  for (const code of [1, 2, 3, 4]) t.ok(codes.has(code), `some end with ${code}`, { codes: Object.fromEntries(codes) });
+});
