@@ -9,7 +9,10 @@ use std::{
         unix::fs::{MetadataExt, OpenOptionsExt},
     },
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        mpsc::{Sender, channel},
+    },
     thread,
 };
 
@@ -39,15 +42,44 @@ pub type Netns = Arc<OwnedFd>;
 /// ENOENT and its like when the path cannot be opened, EINVAL when it is no namespace.
 pub fn identity(path: &str) -> Result<String> {
     let path = if path == HOST { HOST_PATH } else { path };
-    let netns = open(Path::new(path))?;
-    // A thread of its own: the caller's belongs to somebody else.
-    thread::spawn(move || {
-        enter(&netns)?;
-        cookie()
+    let cookie = visitor().ask(open(Path::new(path))?)?;
+    Ok(format!("{}:{cookie}", boot()))
+}
+
+/// A thread that may leave the process's namespace, as the caller's, which belongs to somebody else, may not.
+struct Visitor {
+    requests: Mutex<Sender<(Netns, Sender<Result<u64>>)>>,
+}
+
+fn visitor() -> &'static Visitor {
+    static VISITOR: OnceLock<Visitor> = OnceLock::new();
+    VISITOR.get_or_init(|| {
+        let (requests, inbox) = channel::<(Netns, Sender<Result<u64>>)>();
+        thread::spawn(move || {
+            // The thread is new, and where its process is.
+            let home = open(Path::new(HOST_PATH))?;
+            for (netns, answer) in inbox {
+                let cookie = enter(&netns).and_then(|()| cookie());
+                // Whoever asked may have gone; staying in a namespace would keep it alive.
+                let _ = answer.send(cookie);
+                enter(&home)?;
+            }
+            Ok::<_, Error>(())
+        });
+        Visitor {
+            requests: Mutex::new(requests),
+        }
     })
-    .join()
-    .unwrap_or_else(|_| Err(Errno::EIO.into()))
-    .map(|cookie| format!("{}:{cookie}", boot()))
+}
+
+impl Visitor {
+    fn ask(&self, netns: Netns) -> Result<u64> {
+        let (answer, inbox) = channel();
+        let gone = || Error::from(Errno::EIO);
+        let requests = self.requests.lock().map_err(|_| gone())?;
+        requests.send((netns, answer)).map_err(|_| gone())?;
+        inbox.recv().map_err(|_| gone())?
+    }
 }
 
 /// Cookies begin again with each start of the kernel.

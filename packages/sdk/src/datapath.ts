@@ -1,13 +1,15 @@
-import { type Datapath, WeaveError } from '@weave/core';
+import { type Datapath, HOST, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
 
 /** The kernel of this machine, with the switch pinned at `switchPath`. */
 export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
+  const host = netnsId(HOST);
   return {
     apply: (batches) => kernel.apply(batches as never),
     observe: (queries) => kernel.observe(queries as never),
     netnsId: (path) => {
+      if (path === HOST) return host;
       try {
         return netnsId(path);
       } catch {
