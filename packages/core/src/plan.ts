@@ -41,8 +41,7 @@ export function transition(before: readonly Resource[], after: readonly Resource
   const contents = going.filter((r) => !isLink(r) && !dead.has(linkOf(r) ?? ''));
   return inOrder({
     goingLinks: going.filter(isLink).flatMap((r) => removal(r) ?? []),
-    // Asked for again, a pair whose far end is elsewhere by now would be made anew, and its container cut off.
-    links: after.filter((r) => isLink(r) && !(isHandedOver(r) && had.has(identity(r)))),
+    links: after.filter(isLink),
     goingContents: contents.flatMap((r) => removal(r) ?? []),
     contents: after.filter((r) => !isLink(r)),
   });
