@@ -56,6 +56,8 @@ export interface Carry {
   /** What the changes are about, to be planned before and after them. */
   networks?: readonly string[];
   endpoints?: readonly string[];
+  /** Endpoints whose ports change and nothing else: asked for again, an interface that an engine moved would be made anew. */
+  published?: readonly string[];
   /** Told to the network afterwards; whether it arrives does not decide the verb. */
   announce?: readonly Op[];
 }
@@ -153,8 +155,8 @@ export function createHost(parts: Parts): Host {
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
-function touchesFirewall(state: State, { networks = [], endpoints = [] }: Carry): boolean {
-  const ports = endpoints.map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
+function touchesFirewall(state: State, { networks = [], endpoints = [], published = [] }: Carry): boolean {
+  const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
   const touched: (Network | undefined)[] = [...networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),
   );

@@ -37,7 +37,7 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
       host.inTurn(id, async () => {
         if (!hasGateway(state.networks.get(state.endpoint(id).network)!)) return;
         const chosen = await Promise.all(ports.map(choosePort));
-        await host.carryOut({ changes: publishPorts(state, id, chosen), endpoints: [id] });
+        await host.carryOut({ changes: publishPorts(state, id, chosen), published: [id] });
       }),
   };
 }
