@@ -41,7 +41,6 @@ export const CATALOGUE = {
   WEAVE_ENGINE_IPAM: ['conflict', 'Create the network with --ipam-driver weave to let Weave hand out its addresses.'],
   WEAVE_POOL_EXHAUSTED: ['exhausted', 'Detach what is no longer needed, or create a network with a larger subnet.'],
   WEAVE_PERMISSION_DENIED: ['denied', 'Run as root, or with CAP_NET_ADMIN and CAP_SYS_ADMIN.'],
-  WEAVE_NATIVE_MISSING: ['unavailable', 'Build the addon with: npm run build'],
   WEAVE_KERNEL_UNSUPPORTED: ['unavailable', 'This kernel lacks a feature; weave needs veth, bridge and vxlan.'],
   WEAVE_STORE_LOCKED: ['unavailable', 'Another daemon runs on this host; see: weave status'],
   WEAVE_STORE_FAILED: ['unavailable', 'Check the free space and the permissions of the state directory.'],
