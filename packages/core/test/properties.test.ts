@@ -159,8 +159,10 @@ const VERBS = {
     );
     await w.verb(changes, { networks: [network.id] });
   },
-  async remove(w: Playground, { a }: Step) {
-    const { network, changes } = removeNetwork(w.state, of(NAMES, a)!);
+  async remove(w: Playground, { a, b }: Step) {
+    const unused = networks(w).filter((n) => n.owner === 'weave' && w.state.endpointsOf(n.id).length === 0);
+    const name = (b % 2 ? of(unused, a)?.name : undefined) ?? of(NAMES, a)!;
+    const { network, changes } = removeNetwork(w.state, name);
     await w.verb(changes, { networks: [network.id] });
   },
   /** As an engine does it: a pool, a gateway, the network. */
@@ -515,5 +517,5 @@ t.test('random verbs, drift, failures and restarts keep every promise', async (t
   t.comment(`${verbs} verbs, ${kernelOps} operations of the kernel, ${Date.now() - began} ms`);
   t.ok(verbs + kernelOps >= 100_000, 'there were enough of them');
   for (const [verb, { done, refused }] of Object.entries(counts))
-    t.ok(done >= 200, `${verb}: ${done} done, ${refused} refused`);
+    t.ok(done >= 100, `${verb}: ${done} done, ${refused} refused`);
 });

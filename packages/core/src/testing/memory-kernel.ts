@@ -29,7 +29,7 @@ export class MemoryLink {
   routes: MemoryRoute[] = [];
   neighbours = new Map<string, string>();
   fdb: { mac: string; destination: string }[] = [];
-  readonly inherited: Map<string, string>;
+  readonly inherited: ReadonlyMap<string, string>;
   readonly kind: string;
   netns: MemoryNetns;
   name: string;

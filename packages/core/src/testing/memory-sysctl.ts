@@ -1,5 +1,18 @@
 import { Errno } from './errno.ts';
-import type { MemoryNetns } from './memory-kernel.ts';
+
+/** A namespace, as far as sysctls go. */
+interface Netns {
+  /** Those that were set. */
+  readonly sysctls: Map<string, string>;
+  readonly links: ReadonlyMap<string, Link>;
+}
+
+interface Link {
+  readonly name: string;
+  /** What it started with. */
+  readonly inherited: ReadonlyMap<string, string>;
+  dropFamily(family: 6): void;
+}
 
 /** What a new namespace has, by the last part of the key. */
 const CONF: Record<string, Record<string, string>> = {
@@ -10,7 +23,7 @@ const SINGLE: Record<string, string> = { 'net/ipv4/ip_forward': '0' };
 const CONF_KEY = /^net\/(ipv[46])\/conf\/([^/]+)\/(\w+)$/;
 
 /** Undefined when there is no such key; that of a link goes with the link. */
-export function readSysctl(netns: MemoryNetns, key: string): string | undefined {
+export function readSysctl(netns: Netns, key: string): string | undefined {
   const [, family = '', on = '', name = ''] = CONF_KEY.exec(key) ?? [];
   if (!family) return key in SINGLE ? (netns.sysctls.get(key) ?? SINGLE[key]) : undefined;
   const initial = CONF[family]?.[name];
@@ -20,7 +33,7 @@ export function readSysctl(netns: MemoryNetns, key: string): string | undefined 
   return link && (netns.sysctls.get(key) ?? link.inherited.get(`${family}/${name}`) ?? initial);
 }
 
-export function writeSysctl(netns: MemoryNetns, key: string, value: string, ifPresent: boolean): void {
+export function writeSysctl(netns: Netns, key: string, value: string, ifPresent: boolean): void {
   if (!key.startsWith('net/') || key.split('/').some((part) => ['', '.', '..'].includes(part)))
     throw new Errno('EINVAL', `key: "${key}" is not a path below net/`);
   if (readSysctl(netns, key) === undefined) {
@@ -40,7 +53,7 @@ export function writeSysctl(netns: MemoryNetns, key: string, value: string, ifPr
 }
 
 /** What a link that is made now starts with. */
-export function inherit(netns: MemoryNetns): Map<string, string> {
+export function inherit(netns: Netns): Map<string, string> {
   const found = new Map<string, string>();
   for (const [key, value] of netns.sysctls) {
     const [, family, on, name] = CONF_KEY.exec(key) ?? [];
@@ -50,6 +63,6 @@ export function inherit(netns: MemoryNetns): Map<string, string> {
 }
 
 /** What was set of a link that is no more. */
-export function forget(netns: MemoryNetns, link: string): void {
+export function forget(netns: Netns, link: string): void {
   for (const key of [...netns.sysctls.keys()]) if (CONF_KEY.exec(key)?.[2] === link) netns.sysctls.delete(key);
 }
