@@ -57,7 +57,8 @@ export async function createRig(): Promise<Rig> {
       },
     },
   });
-  const pretended = spawn('sleep', ['600'], { stdio: 'ignore' });
+  // It ends with its input, and so with this process, whatever becomes of that.
+  const pretended = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
   const weave: Weave = { ...opened, status: async () => ({ ...(await opened.status()), pid: pretended.pid! }) };
   const api = await serve(weave, join(runDir, SOCKET));
   return {
