@@ -23,6 +23,8 @@ export async function test(failedChecks) {
   const packages = workspacePackages().filter(({ folder }) => testFiles(folder).length > 0 && folder !== 'native');
   for (const { folder } of packages) rmSync(report(folder), { force: true });
   say('testing packages');
+  // tap makes its set of plugins into its own package on first use: two at once would make it over each other.
+  await shown(run(['tap', 'build'], { cwd: join(checkout, 'packages/core') }));
   await nx('run-many', '--target=test', `--exclude=${endToEnd},@weave/native`, '--parallel=2');
   say('testing end to end');
   await nx('run', `${endToEnd}:test`);
