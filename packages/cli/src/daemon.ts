@@ -25,11 +25,12 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   await using weave = await open({ stateDir: options.stateDir, runDir: options.runDir, log });
   await using _plugin = await servePlugin(weave, { sockets: options.sockets, nameserver: options.nameserver, log });
   await using _api = await serve(weave, join(options.runDir, SOCKET));
-  void followEngine(weave, new Docker(), log, stop);
+  const following = followEngine(weave, new Docker(), log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
   await aborted(stop);
   log('info', 'stopping', { reason: String(stop.reason) });
+  await following;
 }
 
 /** Answers the engine on behalf of a daemon that runs already. */

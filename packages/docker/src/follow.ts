@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inBackground, type Log, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
 import { PLUGIN_NAMES } from './plugin.ts';
-import { containerOf, snapshot } from './snapshot.ts';
+import { containerOf, type Inspect, inspector, snapshot } from './snapshot.ts';
 
 const RETRY_MS = 1000;
 
@@ -15,10 +15,13 @@ interface EngineEvent {
 }
 
 /**
- * Follows the engine until `signal` aborts: tells Weave everything once at each connection, then what happens. Driver
- * calls never wait for this, as the engine's API does not answer while it waits for them.
+ * Follows the engine until `signal` aborts, and ends when nothing of it is under way: tells Weave everything once at
+ * each connection, then what happens. Driver calls never wait for this, as the engine's API does not answer while it
+ * waits for them.
  */
-export async function followEngine(weave: Weave, docker: Docker, log: Log, signal: AbortSignal): Promise<void> {
+export async function followEngine(weave: Weave, docker: Docker, toLog: Log, signal: AbortSignal): Promise<void> {
+  // What breaks off then is no news.
+  const log: Log = (...said) => signal.aborted || toLog(...said);
   while (!signal.aborted) {
     try {
       await followOnce(weave, docker, log, signal);
@@ -34,32 +37,33 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
   const stream = await docker.getEvents({ filters: { type: ['container', 'network'] }, abortSignal: signal });
   const lines = createInterface({ input: stream });
   const events = lines[Symbol.asyncIterator]();
+  const inspect = inspector(docker, signal);
   try {
     log('info', 'following the engine');
     await inBackground(log, 'the engine could not be reported', async () =>
-      weave.engine.report(await snapshot(weave, docker)),
+      weave.engine.report(await snapshot(weave, docker, signal)),
     );
-    for (let next = await events.next(); !next.done; next = await events.next()) {
+    for (let next = await events.next(); !next.done && !signal.aborted; next = await events.next()) {
       const event = JSON.parse(next.value) as EngineEvent;
-      await inBackground(log, 'an engine event could not be followed', () => handle(weave, docker, event));
+      await inBackground(log, 'an engine event could not be followed', () => handle(weave, inspect, event));
     }
   } finally {
     (stream as Readable).destroy();
   }
 }
 
-async function handle(weave: Weave, docker: Docker, { Type, Action, Actor }: EngineEvent): Promise<void> {
+async function handle(weave: Weave, inspect: Inspect, { Type, Action, Actor }: EngineEvent): Promise<void> {
   const { ID, Attributes } = Actor;
   if (Type === 'container' && Action === 'destroy') await weave.engine.removed(ID);
-  if (Type === 'container' && (Action === 'start' || Action === 'rename')) await tell(weave, docker, ID);
+  if (Type === 'container' && (Action === 'start' || Action === 'rename')) await tell(weave, inspect, ID);
   if (Type !== 'network' || !isOurs(Attributes.type)) return;
   if (Action === 'create') await weave.engine.named(ID, Attributes.name ?? ID.slice(0, 12));
-  if (Action === 'connect' && Attributes.container) await tell(weave, docker, Attributes.container);
+  if (Action === 'connect' && Attributes.container) await tell(weave, inspect, Attributes.container);
 }
 
 const isOurs = (driver: string | undefined) => PLUGIN_NAMES.some((name) => name === driver);
 
-async function tell(weave: Weave, docker: Docker, id: string): Promise<void> {
-  const container = await containerOf(docker, id);
+async function tell(weave: Weave, inspect: Inspect, id: string): Promise<void> {
+  const container = await containerOf(inspect, id);
   if (container) await weave.engine.started(container);
 }

@@ -5,27 +5,26 @@ import { PLUGIN_NAMES } from './plugin.ts';
 type Inspected = Docker.NetworkInspectInfo;
 
 /** What the engine knows of networks and containers of ours. */
-export async function snapshot(weave: Weave, docker: Docker): Promise<EngineSnapshot> {
+export async function snapshot(weave: Weave, docker: Docker, abortSignal: AbortSignal): Promise<EngineSnapshot> {
+  const inspect = inspector(docker, abortSignal);
   // Asked first: what Weave gets while the engine is asked must not be taken for what the engine lost.
   const [networks, endpoints] = await Promise.all([weave.networks.list(), weave.endpoints.list()]);
   const before = [...networks, ...endpoints].map(({ id }) => id);
   const attached = new Set(endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
-  const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] } });
-  const inspected = await Promise.all(
-    listed.map(({ Id }) => unlessGone(docker.getNetwork(Id).inspect() as Promise<Inspected>)),
-  );
-  const containers = await Promise.all([...attached].map((id) => containerOf(docker, id)));
+  const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] }, abortSignal });
+  const inspected = await Promise.all(listed.map(({ Id }) => unlessGone(inspectNetwork(docker, Id, abortSignal))));
+  const containers = await Promise.all([...attached].map((id) => containerOf(inspect, id)));
   return {
     before,
     containers: containers.filter((c) => c !== undefined),
     networks: await Promise.all(
-      inspected.filter((n) => n !== undefined).map((network) => networkOf(docker, network, new Set(before))),
+      inspected.filter((n) => n !== undefined).map((network) => networkOf(inspect, network, new Set(before))),
     ),
   };
 }
 
 async function networkOf(
-  docker: Docker,
+  inspect: Inspect,
   network: Inspected,
   known: ReadonlySet<string>,
 ): Promise<EngineSnapshot['networks'][number]> {
@@ -36,7 +35,7 @@ async function networkOf(
     addresses: [c.IPv4Address, c.IPv6Address].filter(Boolean),
     mac: c.MacAddress,
     container: { id, name: c.Name },
-    sandbox: known.has(c.EndpointID) ? undefined : await sandboxOf(docker, id),
+    sandbox: known.has(c.EndpointID) ? undefined : (await inspect(id))?.NetworkSettings.SandboxKey,
   }));
   return {
     id: network.Id,
@@ -65,12 +64,27 @@ async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
   }
 }
 
-const inspect = (docker: Docker, id: string) => unlessGone(docker.getContainer(id).inspect());
-const sandboxOf = async (docker: Docker, id: string) => (await inspect(docker, id))?.NetworkSettings.SandboxKey;
+/** As dockerode's own, which cannot be broken off. */
+const inspectNetwork = (docker: Docker, id: string, abortSignal: AbortSignal) =>
+  new Promise<Inspected>((resolve, reject) => {
+    const statusCodes = { 200: true, 404: 'no such network', 500: 'server error' };
+    const request = { path: `/networks/${id}`, method: 'GET', statusCodes, abortSignal };
+    docker.modem.dial(request, (error: unknown, found: unknown) =>
+      error ? reject(error) : resolve(found as Inspected),
+    );
+  });
+
+/** Asks for a container. The engine does not answer while it starts or stops that one, and waits for its drivers. */
+export type Inspect = (id: string) => Promise<Docker.ContainerInspectInfo | undefined>;
+
+export const inspector =
+  (docker: Docker, abortSignal: AbortSignal): Inspect =>
+  (id) =>
+    unlessGone(docker.getContainer(id).inspect({ abortSignal } as object));
 
 /** Undefined when the engine has it not any more. */
-export async function containerOf(docker: Docker, id: string): Promise<EngineContainer | undefined> {
-  const found = await inspect(docker, id);
+export async function containerOf(inspect: Inspect, id: string): Promise<EngineContainer | undefined> {
+  const found = await inspect(id);
   if (!found) return undefined;
   return {
     id: found.Id,

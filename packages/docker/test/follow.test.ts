@@ -213,14 +213,26 @@ test('an event that cannot be followed is logged, and the next one is', async (t
 
 test('it ends when it shall, whatever it waits for', async (t) => {
   await using rig = await createRig();
-  for (const when of ['listening', 'asking'] as const) {
+  const hangs = {
+    listening: 'nowhere',
+    connecting: '/events',
+    listing: '/networks',
+    reporting: '/networks/',
+    inspecting: '/containers',
+  };
+  for (const [when, where] of Object.entries(hangs)) {
     const { weave, told } = listener();
-    const { engine, stop, done } = await following(t, rig, weave, (engine) => {
-      if (when === 'asking') engine.beforeAnswer = () => new Promise(() => undefined);
+    const { engine, stop, done, logged } = await following(t, rig, weave, (engine) => {
+      engine.networks.set(ID.network(1), { Id: ID.network(1), Name: 'one' });
+      engine.beforeAnswer = (path) => (path.startsWith(where) ? new Promise(() => undefined) : Promise.resolve());
     });
-    await until(() => (when === 'asking' ? engine.asked.length > 0 : told.length > 0), when);
+    if (when === 'listening' || when === 'inspecting') await until(() => told.length > 0, 'the report');
+    if (when === 'inspecting') engine.emit(happened('start', container(1)), happened('destroy', container(2)));
+    await until(() => when === 'listening' || engine.asked.some((path) => path.startsWith(where)), when);
+    const before = [told.length, logged.length];
     stop.abort();
     t.equal(await Promise.race([done.then(() => 'ended'), delay(2000, 'waits')]), 'ended', when);
+    t.same([told.length, logged.length], before, 'nothing is told any more, nor complained of');
     await until(() => engine.streams === 0, 'the stream is closed');
     await engine.stop();
   }
@@ -298,7 +310,7 @@ test('what the engine has is told from what it lost, and both from what came mea
     await made(rig, 4);
     await endpoint(rig, 4);
   };
-  const view = await snapshot(rig.weave, engine.docker);
+  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
   const inspected = engine.asked.filter((path) => path.startsWith('/containers'));
   t.same(inspected, [], 'no container is asked for that is known: the engine might be starting it, and wait for us');
   const before = [1, 2, 3].flatMap((n) => [ID.network(n), ID.endpoint(n)]);
@@ -322,7 +334,7 @@ test('networks and containers that go while they are asked for', async (t) => {
   engine.beforeAnswer = async (path) => {
     if (path === `/networks/${ID.network(2)}`) engine.networks.delete(ID.network(2));
   };
-  const view = await snapshot(rig.weave, engine.docker);
+  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
   t.same(
     view.networks.map((n) => [n.name, n.endpoints[0]?.sandbox]),
     [
@@ -398,7 +410,7 @@ test('all that an inspected network says', async (t) => {
     },
   });
   engine.networks.set(ID.network(2), { Id: ID.network(2), Name: 'bare', IPAM: { Driver: 'null', Config: null } });
-  const view = await snapshot(rig.weave, engine.docker);
+  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
   t.match(view.networks, [
     {
       id: ID.network(1),
