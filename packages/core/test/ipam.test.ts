@@ -361,6 +361,18 @@ t.test('networks', async (t) => {
     t.equal(network(state, { name: 'blue' }).id, blue.id, 'made again it is the same one');
   });
 
+  await t.test('have a VNI each', async (t) => {
+    const first = network(start(), { name: 'blue' });
+    const vniBeside = (...taken: number[]) => {
+      const state = start();
+      for (const vni of taken)
+        state.apply([{ table: 'network', id: hex(vni), record: { ...first, id: hex(vni), name: `n${vni}`, vni } }]);
+      return network(state, { name: 'blue', subnets: [{ cidr: '10.3.0.0/16' }] }).vni;
+    };
+    t.equal(vniBeside(), first.vni, 'the same everywhere');
+    t.equal(vniBeside(first.vni, first.vni + 1), first.vni + 2, 'the next one where it is taken');
+  });
+
   await t.test('that lead outside', async (t) => {
     const gateways = (subnets: NetworkSpec['subnets'], rest: Partial<NetworkSpec> = {}) => {
       const options = { 'works.weave.gateway': 'weave' };

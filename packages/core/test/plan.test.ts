@@ -333,7 +333,13 @@ const link = { netns: WEB, link: 'ethwe-blue' };
 const bridge: Op = { op: 'addBridge', netns: SWITCH, name: 'br0', mac: '52:00:00:00:00:99', mtu: 1500 };
 
 t.test('plan', async (t) => {
-  const table: { name: string; state?: State; ops?: Op[]; meddle?(kernel: MemoryDatapath): void; want: string }[] = [
+  const table: {
+    name: string;
+    state?: State;
+    ops?: Op[];
+    meddle?(kernel: MemoryDatapath): void | Promise<void>;
+    want: string;
+  }[] = [
     { name: 'nothing to do', want: '' },
     { name: 'nothing to do: two hosts', state: stateOf(...HOSTS), want: '' },
     { name: 'nothing to do: a way out', state: stateOf(...OUT), want: '' },
@@ -563,6 +569,27 @@ t.test('plan', async (t) => {
         route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
       `,
     },
+    {
+      name: 'somebody else’s pair with the name of ours, which has another by now',
+      async meddle(kernel) {
+        kernel.moveLink(WEB, 'ethwe-blue', WEB, 'renamed');
+        const peer = { netns: HOST, name: 'theirs', mtu: 1430, up: true };
+        await kernel.apply([
+          [
+            { op: 'addVeth', netns: WEB, name: 'ethwe-blue', mtu: 1430, up: true, peer },
+            { op: 'setLink', netns: WEB, name: 'ethwe-blue', mac: '5a:77:0a:02:00:01' },
+            { op: 'addAddress', netns: WEB, link: 'ethwe-blue', address: '10.9.9.9/24' },
+          ],
+        ]);
+      },
+      want: `
+      endpoint/web
+        veth switch wv‹web› (wb‹blue›, up) ↔ /proc/1/ns/net ethwe-blue 5a:77:0a:02:00:01 (up) mtu 1430
+        address /proc/1/ns/net ethwe-blue 10.2.0.1/16
+        address /proc/1/ns/net ethwe-blue fd02::1/64
+        route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
+      `,
+    },
     { name: 'sandbox gone', meddle: (kernel) => kernel.removeNamespace(WEB), want: '' },
     {
       name: 'an engine’s end in its sandbox',
@@ -667,7 +694,7 @@ t.test('plan', async (t) => {
     const kernel = await kernelFor(state);
     for (const { failed } of await kernel.apply(ops.map((op) => [op])))
       if (failed) throw new Error(JSON.stringify(failed));
-    meddle?.(kernel);
+    await meddle?.(kernel);
     const found = readable(render(await planned(state, kernel)), state);
     t.equal(found, golden(want), name);
     if (name.startsWith('somebody else')) continue;

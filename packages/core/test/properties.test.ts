@@ -84,10 +84,9 @@ class Playground extends World {
     for (const path of PATHS) this.stranger(path, 'eth0', ['172.17.0.2/16']);
   }
 
-  stranger(netns: string, name: string, addresses: string[] = []): void {
+  stranger(netns: string, name: string, addresses: string[] = [], kind = 'dummy'): void {
     this.kernel.addForeign(netns, {
-      name,
-      addresses,
+      ...{ name, addresses, kind },
       routes: [{ destination: `198.51.${this.strangers.size & 255}.0/24` }],
     });
     this.strangers.add(`${netns} ${name}`);
@@ -323,7 +322,16 @@ const VERBS = {
     const name = b % 4 || netns === HOST ? `dummy${w.serial++}` : 'ethwe';
     if (netns !== HOST && !w.kernel.netnsId(netns)) return;
     const [seen] = await w.kernel.observe([{ netns, links: [name] }]);
-    if (seen?.links.length === 0) w.stranger(netns, name, ['203.0.113.5/24', '10.1.0.3/16']);
+    if (seen?.links.length === 0) w.stranger(netns, name, ['203.0.113.5/24', '10.1.0.3/16'], b % 3 ? 'veth' : 'dummy');
+  },
+  /** A container gives our interface another name. */
+  async rename(w: Playground, { a }: Step) {
+    const { sandbox } = of(endpoints(w, 'weave'), a) ?? {};
+    if (sandbox?.kind !== 'netns') return;
+    const { path: netns, interface: name } = sandbox;
+    const [seen] = await w.kernel.observe([{ netns, links: [name] }]);
+    if (seen?.links.length && !w.strangers.has(`${netns} ${name}`))
+      w.kernel.moveLink(netns, name, netns, `r${w.serial++}`);
   },
   async stray(w: Playground, { a, b }: Step) {
     const op: Op = { op: 'addBridge', netns: SWITCH, name: `stray${a % 3}`, mac: '52:00:00:00:00:77', mtu: 1500 };
@@ -495,6 +503,7 @@ const weights: [number, Step['verb']][] = [
   [3, 'starts'],
   [6, 'meddle'],
   [2, 'stranger'],
+  [2, 'rename'],
   [1, 'stray'],
   [2, 'failure'],
   [1, 'restart'],
