@@ -19,9 +19,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Change, type HostStore, leaseId, type Op } from '@weave/core';
-import { datapathContract, storeContract } from '@weave/core/testing';
+import { datapathContract, memoryDatapath, storeContract } from '@weave/core/testing';
 import { type Test, t } from 'tap';
 import { kernelDatapath } from '../src/datapath.ts';
+import { open } from '../src/open.ts';
 import { openStore } from '../src/store.ts';
 
 const run = promisify(execFile);
@@ -39,6 +40,7 @@ async function tests(): Promise<void> {
   await t.test('the embedded store keeps the contract of the store', (t) => storeTests(t, dir));
   await t.test('nothing acknowledged is lost when the writer is killed', (t) => killTest(t, dir));
   await t.test('a file that cannot be used is set aside, and a new store begun', (t) => asideTests(t, dir));
+  await t.test('publishing ports leaves the interface alone that its engine has moved', (t) => publishTest(t, dir));
   await t.test('a full disk is WEAVE_STORE_FAILED, and nothing changed', (t) => fullDiskTest(t, dir));
 }
 
@@ -244,6 +246,30 @@ async function asideTests(t: Test, dir: string): Promise<void> {
       t.strictSame([again.setAside, addressesIn(again.store)], [undefined, ['10.0.0.1']], 'the new one stays');
       again.store.close();
     });
+}
+
+/** Engines from 28 on publish when the interface is in its sandbox already; asked for again it would be made anew. */
+async function publishTest(t: Test, dir: string): Promise<void> {
+  const datapath = memoryDatapath({ namespaces: ['/sandbox'] });
+  await using weave = await open({
+    stateDir: join(dir, 'publish'),
+    datapath,
+    firewall: { set: async () => undefined },
+  });
+  const options = { 'works.weave.gateway': 'weave' };
+  const [network, id] = ['d'.repeat(64), 'e'.repeat(64)];
+  const subnets = [{ cidr: '10.3.0.0/16', gateway: '10.3.0.1', ours: false }];
+  await weave.networks.adopt({ id: network, subnets, options, internal: false });
+  await weave.endpoints.create({ id, network, addresses: ['10.3.0.2/16'] });
+  const { link } = await weave.endpoints.attach(id, '/sandbox');
+  datapath.moveLink('host', link, '/sandbox', 'eth0');
+  const before = datapath.listing();
+  t.match(before, /eth0 .* ↔ switch wv/);
+  const port = { protocol: 'tcp', hostPort: 8080, port: 80 } as const;
+  for (const ports of [[port], [port, { ...port, hostPort: 8081 }], []]) {
+    await weave.endpoints.publish(id, ports);
+    t.equal(datapath.listing(), before);
+  }
 }
 
 async function fullDiskTest(t: Test, dir: string): Promise<void> {
