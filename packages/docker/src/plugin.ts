@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, FACES, type Log, listen, type Weave, WeaveError } from '@weave/sdk';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
@@ -85,7 +84,6 @@ function pluginServer(weave: Weave, { methods, log, isClosing }: Parts): Fastify
   app.addHook('onSend', async (_request, reply) => {
     if (isClosing()) reply.header('connection', 'close');
   });
-  closeSilent(app);
   for (const [name, { body, answer }] of Object.entries(methods))
     app.post(`/${name}`, body ? { schema: { body } } : {}, async (request, reply) => {
       const begun = performance.now();
@@ -94,18 +92,6 @@ function pluginServer(weave: Weave, { methods, log, isClosing }: Parts): Fastify
       return reply.type(CONTENT_TYPE).send(JSON.stringify(answered));
     });
   return app;
-}
-
-/** The engine dials two connections at times where it then needs one; to Node the other is not at rest, but begun. */
-function closeSilent(app: FastifyInstance): void {
-  const open = new Set<Socket>();
-  app.server.on('connection', (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
-  app.addHook('preClose', async () => {
-    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
-  });
 }
 
 /** The NetworkDriver reads `Err`, the IpamDriver `Error`; the wrong one would be a silent success. */

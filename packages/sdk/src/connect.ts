@@ -1,9 +1,10 @@
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { CATALOGUE, type Code, WeaveError } from '@weave/core';
+import { CATALOGUE, type Code, isWeaveError, WeaveError } from '@weave/core';
+import { createEvents, type Events } from './events.ts';
 import { RUN_DIR, SOCKET } from './paths.ts';
-import type { Weave, WeaveEvent } from './weave.ts';
+import type { Weave } from './weave.ts';
 import type { Params, VerbName } from './wire.ts';
 
 export interface ConnectOptions {
@@ -13,9 +14,24 @@ export interface ConnectOptions {
 
 /** Weave in the daemon of this host. WEAVE_DAEMON_UNREACHABLE when none answers. */
 export async function connect({ socket = join(RUN_DIR, SOCKET) }: ConnectOptions = {}): Promise<Weave> {
-  const streams = new AbortController();
-  const call = <V extends VerbName>(verb: V, params: Params<V>) => post(socket, verb, params) as Promise<never>;
-  const close = async () => streams.abort();
+  const open = new Set<Events>();
+  const beginning = new Set<Promise<void>>();
+  /** A verb is not asked for before the daemon knows of those who listen already. */
+  async function call<V extends VerbName>(verb: V, params: Params<V>): Promise<never> {
+    await Promise.allSettled(beginning);
+    return (await post(socket, verb, params)) as never;
+  }
+  function events(): Events {
+    const { begun, events: listening } = eventsOf(socket, () => open.delete(listening));
+    open.add(listening);
+    const ready = begun.finally(() => beginning.delete(ready));
+    ready.catch(() => undefined); // whoever asks for the next event is told
+    beginning.add(ready);
+    return listening;
+  }
+  const close = async () => {
+    for (const listening of open) await listening.return();
+  };
   const weave: Weave = {
     networks: {
       create: (spec) => call('networks.create', spec as Params<'networks.create'>),
@@ -28,7 +44,8 @@ export async function connect({ socket = join(RUN_DIR, SOCKET) }: ConnectOptions
     pools: {
       request: (wanted) => call('pools.request', wanted as Params<'pools.request'>),
       release: (pool) => call('pools.release', { pool }),
-      requestAddress: (pool, address) => call('pools.requestAddress', { pool, ...(address ? { address } : {}) }),
+      requestAddress: (pool, address) =>
+        call('pools.requestAddress', { pool, ...(address === undefined ? {} : { address }) }),
       releaseAddress: (pool, address) => call('pools.releaseAddress', { pool, address }),
     },
     endpoints: {
@@ -40,9 +57,9 @@ export async function connect({ socket = join(RUN_DIR, SOCKET) }: ConnectOptions
       publish: (id, ports) => call('endpoints.publish', { id, ports } as Params<'endpoints.publish'>),
     },
     attach: (target, addresses = [], { network } = {}) =>
-      call('attach', { target, addresses: [...addresses], ...(network ? { network } : {}) }),
+      call('attach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
     detach: (target, addresses = [], { network } = {}) =>
-      call('detach', { target, addresses: [...addresses], ...(network ? { network } : {}) }),
+      call('detach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
     engine: {
       report: (snapshot) => call('engine.report', snapshot as Params<'engine.report'>),
       started: (container) => call('engine.started', container as Params<'engine.started'>),
@@ -51,7 +68,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET) }: ConnectOptions
     },
     status: () => call('status', {}),
     reset: () => call('reset', {}),
-    events: () => eventsOf(socket, streams.signal),
+    events,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -59,50 +76,77 @@ export async function connect({ socket = join(RUN_DIR, SOCKET) }: ConnectOptions
   return weave;
 }
 
-const unreachable = (socket: string, cause: NodeJS.ErrnoException) =>
-  cause.code === 'EACCES'
-    ? new WeaveError('WEAVE_PERMISSION_DENIED', `no permission for ${socket}`, { cause, hint: 'Run as root.' })
-    : new WeaveError('WEAVE_DAEMON_UNREACHABLE', `no weave daemon answers on ${socket}`, { cause });
+function unreachable(socket: string, cause: unknown): WeaveError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === 'EACCES')
+    return new WeaveError('WEAVE_PERMISSION_DENIED', `no permission for ${socket}`, { cause, hint: 'Run as root.' });
+  const none = code === 'ENOENT' || code === 'ECONNREFUSED';
+  const what = none ? `no weave daemon answers on ${socket}` : `no answer of a weave daemon on ${socket}: ${message}`;
+  return new WeaveError('WEAVE_DAEMON_UNREACHABLE', what, { cause });
+}
 
 function post(socketPath: string, verb: string, params: unknown): Promise<unknown> {
   const body = JSON.stringify(params);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
+    const failed = (error: unknown) => reject(isWeaveError(error) ? error : unreachable(socketPath, error));
     const sent = request({ socketPath, path: `/v1/${verb}`, method: 'POST', headers }, async (response) => {
       try {
-        let text = '';
-        for await (const chunk of response.setEncoding('utf8')) text += chunk;
-        resolve(unwrap(JSON.parse(text)));
+        resolve(unwrap(await textOf(response)));
       } catch (error) {
-        reject(error);
+        failed(error);
       }
     });
-    sent.on('error', (error) => reject(unreachable(socketPath, error)));
+    sent.on('error', failed);
     sent.end(body);
   });
 }
 
-interface Answer {
-  result?: unknown;
-  error?: { code: string; message: string; hint: string };
+async function textOf(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += chunk;
+  return text;
 }
 
 /** The daemon's error, made an error again: its code, and what follows from it, is the same on both sides. */
-function unwrap({ result, error }: Answer): unknown {
-  if (!error) return result ?? undefined;
-  const code = Object.hasOwn(CATALOGUE, error.code) ? (error.code as Code) : 'WEAVE_BUG';
-  throw new WeaveError(code, error.message, { hint: error.hint });
+function unwrap(text: string): unknown {
+  const answer = JSON.parse(text) as { result?: unknown; error?: { code: string; message: string; hint: string } };
+  if (answer.error) {
+    const { code, message, hint } = answer.error;
+    throw new WeaveError(Object.hasOwn(CATALOGUE, code) ? (code as Code) : 'WEAVE_BUG', message, { hint });
+  }
+  // Whoever else listens there may speak JSON too.
+  if (!('result' in answer)) throw new Error('it speaks another language');
+  return answer.result ?? undefined;
 }
 
-async function* eventsOf(socketPath: string, signal: AbortSignal): AsyncIterableIterator<WeaveEvent> {
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
-    const sent = request({ socketPath, path: '/v1/events', signal }, resolve);
-    sent.on('error', (error) => reject(unreachable(socketPath, error)));
+/** `begun` when nothing is missed from then on. */
+function eventsOf(socketPath: string, ended: () => void): { begun: Promise<void>; events: Events } {
+  const { emit, subscribe, end, fail } = createEvents();
+  const events = subscribe();
+  const over = new AbortController();
+  const begun = new Promise<void>((resolve, reject) => {
+    const failed = (error: Error) => {
+      if (over.signal.aborted) return;
+      fail(unreachable(socketPath, error));
+      reject(error);
+    };
+    const sent = request({ socketPath, path: '/v1/events', signal: over.signal }, (response) => {
+      // The first line is empty, and says that the daemon listens.
+      createInterface({ input: response }).on('line', (line) => (line ? emit(JSON.parse(line)) : resolve()));
+      response.on('end', end).on('error', failed);
+    });
+    sent.on('error', failed).on('close', ended);
     sent.end();
   });
-  try {
-    for await (const line of createInterface({ input: response })) if (line) yield JSON.parse(line) as WeaveEvent;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+  return {
+    begun,
+    events: {
+      ...events,
+      return: () => {
+        over.abort();
+        return events.return();
+      },
+    },
+  };
 }

@@ -104,13 +104,16 @@ export function createHost(parts: Parts): Host {
     const [applied] = await datapath.apply([transition(before, after), carry.announce ?? []]);
     try {
       if (applied?.failed) throw kernelError(applied.failed);
-      if (filtered || touchesFirewall(state, carry)) await firewall.set(desiredFirewall(state));
+      if (filtered || touchesFirewall(state, carry)) await filter();
     } catch (error) {
-      commit(undo);
+      commit([...orphans(state, undo), ...undo]);
       await datapath.apply([transition(after, resources(carry))]);
       throw error;
     }
   }
+
+  /** In turn: of two tables the later one has to be the one that stays. */
+  const filter = () => inTurn('firewall', () => firewall.set(desiredFirewall(state)));
 
   /** A namespace's path may lead elsewhere by now: a process id is used again, a file is replaced. */
   function forgetGoneSandboxes(): void {
@@ -133,7 +136,7 @@ export function createHost(parts: Parts): Host {
         ops: ops.map((op) => op.op),
         failed: applied[index]?.failed,
       });
-    await firewall.set(desiredFirewall(state));
+    await filter();
     return applied.flatMap(({ failed }) => failed ?? []);
   }
 
@@ -162,6 +165,13 @@ function touchesFirewall(state: State, { networks = [], endpoints = [], publishe
   );
   return touched.some((network) => network && hasGateway(network));
 }
+
+/** Endpoints that came to a network meanwhile that is now taken back: the kernel refuses them as it refused the network. */
+const orphans = (state: State, undo: readonly Change[]): Change[] =>
+  undo
+    .filter((change) => change.table === 'network' && change.record === null)
+    .flatMap(({ id }) => state.endpointsOf(id))
+    .map(({ id }) => ({ table: 'endpoint', id, record: null }));
 
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
   if (table !== 'network' && table !== 'endpoint') return [];

@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { asWeaveError, FACES, WeaveError } from '@weave/core';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import type { Weave } from './weave.ts';
+import type { Weave, WeaveEvent } from './weave.ts';
 import { VERBS } from './wire.ts';
 
 /** Answers for `weave` on a unix socket, for root and its group only. Closes when what is under way is answered. */
@@ -29,27 +30,52 @@ export async function serve(weave: Weave, socket: string): Promise<AsyncDisposab
     app.post(`/v1/${name}`, { schema: { body: verb.params } }, async (request) => ({
       result: (await verb.call(weave, request.body as never)) ?? null,
     }));
-  app.get('/v1/events', (_request, reply) => reply.type('application/x-ndjson').send(eventStream(weave)));
+  const listeners = new Set<AsyncIterableIterator<WeaveEvent>>();
+  app.get('/v1/events', (_request, reply) => {
+    const events = weave.events();
+    listeners.add(events);
+    return reply.type('application/x-ndjson').send(linesOf(events, () => listeners.delete(events)));
+  });
+  // Else it would wait for whoever listens.
+  app.addHook('preClose', async () => {
+    for (const events of listeners) await events.return?.();
+  });
   await listen(app, socket);
   return { [Symbol.asyncDispose]: () => app.close() };
 }
 
-function eventStream(weave: Weave): Readable {
-  const events = weave.events();
-  const stream = Readable.from(
-    (async function* () {
-      // Says that from now on nothing is missed.
-      yield '\n';
-      for await (const event of events) yield `${JSON.stringify(event)}\n`;
-    })(),
-  );
-  return stream;
+/** A line for each event; the first, an empty one, says that from now on nothing is missed. */
+function linesOf(events: AsyncIterableIterator<WeaveEvent>, ended: () => void): PassThrough {
+  const lines = new PassThrough();
+  lines.write('\n');
+  lines.on('close', async () => {
+    ended();
+    await events.return?.();
+  });
+  void (async () => {
+    for await (const event of events) lines.write(`${JSON.stringify(event)}\n`);
+    lines.end();
+  })();
+  return lines;
 }
 
 /** A socket left over from a killed daemon is replaced; that none runs is the host store's to say. */
 export async function listen(app: FastifyInstance, socket: string): Promise<void> {
+  closeSilent(app);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
   rmSync(socket, { force: true });
   await app.listen({ path: socket });
   chmodSync(socket, 0o660);
+}
+
+/** A connection on which nothing was said yet is to Node not at rest, but begun: closing would wait for it. */
+function closeSilent(app: FastifyInstance): void {
+  const open = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
 }

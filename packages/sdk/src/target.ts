@@ -1,5 +1,6 @@
-import { type AttachTarget, type Datapath, fail, HOST } from '@weave/core';
+import { type AttachTarget, type Datapath, type Endpoint, fail, HOST, leaveEndpoint, SWITCH } from '@weave/core';
 import type { Engine } from './engine.ts';
+import type { Host } from './host.ts';
 import type { EngineContainer, Target } from './weave.ts';
 
 export const netnsOf = (pid: number): string => `/proc/${pid}/ns/net`;
@@ -11,6 +12,7 @@ export async function resolveTarget(datapath: Datapath, engine: Engine, target: 
   const id = datapath.netnsId(path);
   if (!id)
     fail('WEAVE_NETNS_NOT_FOUND', `${'pid' in target ? `process ${target.pid}` : path} has no network namespace`);
+  if (id === datapath.netnsId(SWITCH)) fail('WEAVE_INVALID_REQUEST', `${path} is Weave’s own network namespace`);
   if (id === datapath.netnsId(HOST)) fail('WEAVE_HOST_NETWORK', `${path} is the host’s own network namespace`);
   return { path, id };
 }
@@ -25,4 +27,10 @@ export function containerTarget(datapath: Datapath, { id, name, pid }: EngineCon
       `container ${name} is running in the host network namespace, and therefore cannot be connected to weave`,
     );
   return { path: netnsOf(pid), id: netns, container: { id, name } };
+}
+
+/** The namespace of a container's last run is not gone back to, also when the kernel refuses the one of this run. */
+export function leaveLastRun(host: Host, endpoint: Endpoint | undefined, netns: string): void {
+  if (endpoint?.sandbox?.kind === 'netns' && endpoint.sandbox.id !== netns)
+    host.commit(leaveEndpoint(host.state, endpoint.id));
 }

@@ -42,7 +42,6 @@ export interface EngineEndpoint {
   addresses: string[];
   /** Absent: derived from the first address. */
   mac?: string | undefined;
-  ports?: PublishedPort[] | undefined;
 }
 
 /** A link in the host's namespace that the engine now moves into its sandbox, and what it is to do with it. */
@@ -169,7 +168,7 @@ export interface Weave extends AsyncDisposable {
   status(): Promise<Status>;
   /** From the moment of the call, until the iterator is returned or Weave is closed. */
   events(): AsyncIterableIterator<WeaveEvent>;
-  /** Removes every network, endpoint and record, and whatever of ours is in the kernel. */
+  /** Removes every network, endpoint and record, and whatever of ours is in the kernel; then closes. */
   reset(): Promise<void>;
   close(): Promise<void>;
 }

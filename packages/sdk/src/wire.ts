@@ -85,6 +85,7 @@ const Snapshot = Type.Object({
   before: Type.Array(Id),
 });
 
+const None = Type.Object({}, Strict);
 const One = (name: string, schema: TSchema = Text) => Type.Object({ [name]: schema }, Strict);
 
 /**
@@ -93,7 +94,7 @@ const One = (name: string, schema: TSchema = Text) => Type.Object({ [name]: sche
  */
 export const VERBS = {
   'networks.create': verb(NetworkSpec, (w, p) => w.networks.create(p)),
-  'networks.list': verb(Type.Object({}), (w) => w.networks.list()),
+  'networks.list': verb(None, (w) => w.networks.list()),
   'networks.inspect': verb(One('network'), (w, p) => w.networks.inspect(p.network as string)),
   'networks.remove': verb(One('network'), (w, p) => w.networks.remove(p.network as string)),
   'networks.adopt': verb(EngineNetwork, (w, p) => w.networks.adopt(p)),
@@ -128,8 +129,8 @@ export const VERBS = {
   'engine.started': verb(Container, (w, p) => w.engine.started(p)),
   'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),
   'engine.removed': verb(One('container'), (w, p) => w.engine.removed(p.container as string)),
-  status: verb(Type.Object({}), (w) => w.status()),
-  reset: verb(Type.Object({}), (w) => w.reset()),
+  status: verb(None, (w) => w.status()),
+  reset: verb(None, (w) => w.reset()),
 } satisfies Record<string, Verb>;
 
 export type VerbName = keyof typeof VERBS;

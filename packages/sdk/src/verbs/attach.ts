@@ -10,7 +10,7 @@ import {
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
 import type { Host } from '../host.ts';
-import { resolveTarget } from '../target.ts';
+import { leaveLastRun, resolveTarget } from '../target.ts';
 import type { Attachment, Weave } from '../weave.ts';
 
 export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 'detach'> {
@@ -23,6 +23,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
   ): Promise<Attachment> {
     const network = state.network(name);
     const { endpoint, granted, changes } = attach(state, network, target, requests);
+    leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const announce = announcements(endpoint, granted);
     const networks = opensShard(state, endpoint) ? [network.id] : [];
     await host.carryOut({ changes, networks, endpoints: [endpoint.id], announce });

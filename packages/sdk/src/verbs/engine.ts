@@ -1,6 +1,6 @@
 import { announcements, attachName, type Change, type Endpoint, nameEndpoint, nameNetwork, rebuild } from '@weave/core';
 import { type Host, inBackground } from '../host.ts';
-import { containerTarget } from '../target.ts';
+import { containerTarget, leaveLastRun } from '../target.ts';
 import type { EngineContainer, Weave } from '../weave.ts';
 
 /** What an engine's face tells of its containers and networks. */
@@ -16,6 +16,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
     const { path, id, container: ref } = containerTarget(datapath, container);
     for (const endpoint of attached) {
       if (endpoint.sandbox?.kind === 'netns' && endpoint.sandbox.id === id) continue;
+      leaveLastRun(host, endpoint, id);
       const moved: Endpoint = {
         ...endpoint,
         sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
