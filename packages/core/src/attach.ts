@@ -87,7 +87,9 @@ export function attach(state: State, network: Network, target: AttachTarget, req
       if (!addresses.includes(text)) addresses.push(text);
       granted.push(text);
     }
-  const container = target.container ?? current?.container;
+  // A namespace may be shared: it stays its first container's.
+  const isSame = current?.sandbox?.kind === 'netns' && current.sandbox.id === target.id;
+  const container = (isSame && current.container) || target.container || current?.container;
   const id = current?.id ?? hashId('attach', network.id, target.container?.id ?? target.id);
   const endpoint: Endpoint = {
     id,

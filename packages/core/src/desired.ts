@@ -1,4 +1,4 @@
-import { cidr, formatAddress } from './address.ts';
+import { cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
@@ -157,12 +157,22 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
   return [
     { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
+    ...(hasGateway(network) ? defaultRoutes(network, endpoint).map((r): Resource => ({ ...r, netns, link })) : []),
     // Last: whoever waits for the network may wait for this route.
     ...(network.multicast
       ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]
       : []),
   ];
 }
+
+/** Through the gateway of each subnet that the endpoint is in, unless it has a way out already. */
+const defaultRoutes = ({ subnets }: Network, { addresses }: Endpoint) =>
+  subnets
+    .filter((s) => s.gateway && addresses.some((text) => contains(cidr(s.cidr), cidr(text))))
+    .map(({ gateway }) => {
+      const destination = gateway!.includes(':') ? '::/0' : '0.0.0.0/0';
+      return { op: 'addRoute', destination, gateway: gateway!, ifAbsent: true } as const;
+    });
 
 /** Everything this host should have, parents first. */
 export const desired = (state: State): Unit[] => [

@@ -20,6 +20,8 @@ export interface HostStore {
   load(): Change[];
   /** All of it, or none; durable when it returns. */
   append(changes: readonly Change[]): void;
+  /** Forgets everything, also where nothing can be written any more; only to be closed after it. */
+  erase(): void;
   close(): void;
 }
 

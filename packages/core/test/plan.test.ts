@@ -164,6 +164,8 @@ t.test('desired', async (t) => {
         veth switch wv‹web› (wb‹out›, up) ↔ /proc/1/ns/net ethwe-out 5a:77:0a:03:00:02 (up) mtu 1400
         address /proc/1/ns/net ethwe-out 10.3.0.2/16
         address /proc/1/ns/net ethwe-out fd03::2/64
+        route /proc/1/ns/net ethwe-out 0.0.0.0/0 via 10.3.0.1 if absent
+        route /proc/1/ns/net ethwe-out ::/0 via fd03::1 if absent
         route /proc/1/ns/net ethwe-out 224.0.0.0/4 if absent
       `,
     },

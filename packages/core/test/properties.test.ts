@@ -185,11 +185,10 @@ const VERBS = {
     });
     await w.verb(changes, { networks: [id] });
   },
+  /** Once: engines do not rename. */
   async name(w: Playground, { a, b }: Step) {
-    const network = of(
-      networks(w).filter((n) => n.owner === 'docker'),
-      a,
-    );
+    const unnamed = networks(w).filter((n) => n.owner === 'docker' && n.id.startsWith(n.name));
+    const network = of(unnamed, a);
     if (network) await w.verb(nameNetwork(w.state, network.id, of(NAMES, b)!), { networks: [network.id] });
   },
   async forget(w: Playground, { a }: Step) {

@@ -57,6 +57,8 @@ async function handle(weave: Weave, inspect: Inspect, { Type, Action, Actor }: E
   if (Type === 'container' && Action === 'destroy') await weave.engine.removed(ID);
   if (Type === 'container' && (Action === 'start' || Action === 'rename')) await tell(weave, inspect, ID);
   if (Type !== 'network' || !isOurs(Attributes.type)) return;
+  // Its driver call may have failed: for the engine the network is gone all the same.
+  if (Action === 'destroy') await weave.networks.forget(ID);
   if (Action === 'create') await weave.engine.named(ID, Attributes.name ?? ID.slice(0, 12));
   if (Action === 'connect' && Attributes.container) await tell(weave, inspect, Attributes.container);
 }

@@ -190,3 +190,28 @@ test('an interface of that name that is not ours is left alone', async (t) => {
   t.notMatch(await host.weave('ps'), 'taken');
   t.equal(await host.weave('ps', 'taken'), '', 'and the address is free again');
 });
+
+test('containers that share a namespace', async (t) => {
+  await bare('owner');
+  await host.docker('run', '-d', '--net', 'container:owner', '--name', 'guest', 'busybox', 'sleep', '3600');
+  const given = await host.weave('attach', 'owner');
+  t.equal(await host.weave('attach', 'guest'), given, 'have one interface');
+  await host.docker('rm', '-f', 'guest');
+  await sleep(500);
+  t.equal((await addresses('owner')).length, 2, 'which stays when the second one goes');
+});
+
+test('a network with a way out of its own', async (t) => {
+  await host.weave('network', 'create', '--subnet', '10.6.0.0/24', '-o', 'works.weave.gateway=weave', 'out');
+  await bare('o1');
+  await host.weave('attach', '--network', 'out', 'o1');
+  t.match(await inside('o1', 'ip route'), 'default via 10.6.0.1 dev ethwe-out');
+  await reaches(t, 'o1', '192.0.2.1');
+  await host.docker('rm', '-f', 'o1');
+  await eventually(
+    () => host.weave('ps', '--network', 'out'),
+    (ps) => ps === '',
+  );
+  await host.weave('network', 'rm', 'out');
+  t.match(await weave('attach', '/run/weave/netns'), { code: 2, stderr: /own network namespace/ });
+});

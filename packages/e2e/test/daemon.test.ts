@@ -116,6 +116,14 @@ test('a store that cannot be used', async (t) => {
   await eventually(t, async () => (await host.weave('ps')) === '', 'and all of it can be removed as ever');
 });
 
+test('a store that is removed while it is used', async (t) => {
+  await host.exec('mkdir /tmp/kept && cp -a /var/lib/weave/. /tmp/kept && rm -f /var/lib/weave/weave.db*');
+  t.match(await weave('network', 'create', 'nowhere'), { code: 7, stderr: /weave\.db: it was removed/ });
+  await host.exec('cp -a /tmp/kept/. /var/lib/weave');
+  await kill();
+  await host.weave('launch', '--local');
+});
+
 test('the engine restarts', async (t) => {
   await host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', '--subnet', '10.55.0.0/24', 'back');
   await host.docker(

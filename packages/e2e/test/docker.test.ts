@@ -225,6 +225,17 @@ test('published ports: by the engine, and by weave', async (t) => {
     /host port 8082\/tcp is published by container web2/,
   );
 
+  await host.docker('run', '-d', '--name', 'bridged', '-p', '8084:80', ...web);
+  const bridged = await host.docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'bridged');
+  await misses(t, 'web2', bridged, "a container on the engine's own network is not reached");
+  await reaches(t, 'bridged', underlayAddress, 'which has its own way out');
+  await t.rejects(
+    host.docker('run', '--rm', '--net', 'own', '-p', '8084:80', 'busybox', 'true'),
+    /something on this host listens on port 8084\/tcp/,
+  );
+  t.equal(await get('http://127.0.0.1:8084/'), 'here', 'a port of somebody else is not taken away');
+  await remove(['bridged'], []);
+
   await network('shut', '-o', 'works.weave.gateway=none');
   await run('quiet', 'shut');
   t.notMatch((await inside('quiet', 'ip route')).stdout, 'default', 'neither way out');

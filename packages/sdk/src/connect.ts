@@ -127,14 +127,15 @@ function eventsOf(socketPath: string, ended: () => void): { begun: Promise<void>
   const over = new AbortController();
   const begun = new Promise<void>((resolve, reject) => {
     const failed = (error: Error) => {
-      if (over.signal.aborted) return;
-      fail(unreachable(socketPath, error));
       reject(error);
+      if (!over.signal.aborted) fail(unreachable(socketPath, error));
     };
     const sent = request({ socketPath, path: '/v1/events', signal: over.signal }, (response) => {
       // The first line is empty, and says that the daemon listens.
-      createInterface({ input: response }).on('line', (line) => (line ? emit(JSON.parse(line)) : resolve()));
-      response.on('end', end).on('error', failed);
+      const lines = createInterface({ input: response });
+      lines.on('line', (line) => (line ? emit(JSON.parse(line)) : resolve()));
+      lines.on('error', failed);
+      response.on('end', end);
     });
     sent.on('error', failed).on('close', ended);
     sent.end();

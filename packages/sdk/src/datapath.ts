@@ -1,4 +1,4 @@
-import { type Datapath, HOST, WeaveError } from '@weave/core';
+import { type Datapath, HOST, SWITCH, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
 
 /** The kernel of this machine, with the switch pinned at `switchPath`. */
@@ -11,7 +11,7 @@ export function kernelDatapath(switchPath: string): Datapath {
     netnsId: (path) => {
       if (path === HOST) return host;
       try {
-        return netnsId(path);
+        return netnsId(path === SWITCH ? switchPath : path);
       } catch {
         return undefined;
       }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Firewall, type FirewallRules, GATEWAY_PREFIX, type PortForward, WeaveError } from '@weave/core';
 import { run } from './run.ts';
 
@@ -9,6 +9,7 @@ import { run } from './run.ts';
 export function hostFirewall(): Firewall {
   let applied: boolean | undefined;
   let turnedOn: Set<Family> | undefined;
+  let checked = 0;
   return {
     async set(rules) {
       const wanted = rules !== undefined;
@@ -18,11 +19,17 @@ export function hostFirewall(): Firewall {
       if (rules) route(rules, turnedOn);
       if (wanted || applied !== false) await nft(rules ? ruleset(rules, turnedOn) : REMOVAL);
       if (!wanted) unroute(turnedOn);
-      if (applied !== wanted) await allowForwarding(wanted);
+      // Others change their policy when they like; asking takes too long for every published port.
+      if (applied !== wanted || Date.now() - checked > CHECK_MS) {
+        await allowForwarding(wanted);
+        checked = Date.now();
+      }
       applied = wanted;
     },
   };
 }
+
+const CHECK_MS = 5_000;
 
 type Family = 'ipv4' | 'ipv6';
 
@@ -51,9 +58,20 @@ function route({ gateways }: FirewallRules, turnedOn: Set<Family>): void {
   }
 }
 
+/** Turned off again unless somebody else has a bridge by now, as an engine has: he may rely on it. */
 function unroute(turnedOn: Set<Family>): void {
-  for (const family of turnedOn) writeFileSync(FORWARDING[family], '0');
+  for (const family of turnedOn) if (!hasBridge(family)) writeFileSync(FORWARDING[family], '0');
   turnedOn.clear();
+}
+
+function hasBridge(family: Family): boolean {
+  const bridges = readdirSync('/sys/class/net').filter((link) => existsSync(`/sys/class/net/${link}/bridge`));
+  if (family === 'ipv4') return bridges.length > 0;
+  // Address, index, prefix length, scope (0 is global), flags, link.
+  const lines = readFileSync('/proc/net/if_inet6', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  return lines.some(([, , , scope, , link]) => scope === '00' && link !== undefined && bridges.includes(link));
 }
 
 // Adding first makes deleting what is not there a success.
@@ -83,6 +101,8 @@ ${[...turnedOn].map((family) => `  chain ${mark(family)} {}`).join('\n')}
     ct status dnat accept
     oifname ${GATEWAYS} ct state established,related accept
     oifname ${GATEWAYS} drop
+    iifname ${GATEWAYS} meta oifkind "bridge" ct state established,related accept
+    iifname ${GATEWAYS} meta oifkind "bridge" drop
   }
   chain prerouting {
     type nat hook prerouting priority dstnat
@@ -120,8 +140,8 @@ async function nft(script: string): Promise<void> {
 
 /**
  * Docker sets the FORWARD policy to DROP, and a drop in one table is final whatever another accepts. So where iptables,
- * in either of its backends, has such a policy, two rules of ours stand before it; what they let pass, our own table
- * decides on.
+ * in either of its backends, has such a policy, two rules of ours come last before it: after all that others refuse.
+ * What they let pass, our own table decides on; networks of others, which are bridges, are not reached.
  */
 async function allowForwarding(wanted: boolean): Promise<void> {
   for (const command of ['iptables-nft', 'ip6tables-nft', ...legacyInUse()]) {
@@ -130,7 +150,7 @@ async function allowForwarding(wanted: boolean): Promise<void> {
     for (const direction of ['-i', '-o']) {
       const rule = ['FORWARD', direction, `${GATEWAY_PREFIX}+`, '-m', 'comment', '--comment', 'weave', '-j', 'ACCEPT'];
       const present = (await run(command, ['-w', '-C', ...rule])).code === 0;
-      if (wanted && !present && stdout.includes('-P FORWARD DROP')) await run(command, ['-w', '-I', ...rule]);
+      if (wanted && !present && stdout.includes('-P FORWARD DROP')) await run(command, ['-w', '-A', ...rule]);
       if (!wanted && present) await run(command, ['-w', '-D', ...rule]);
     }
   }

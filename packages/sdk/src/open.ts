@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Change,
   type Clock,
   createNetwork,
   type Datapath,
   DEFAULT_NETWORK,
   DEFAULT_SUBNETS,
   type Firewall,
+  type HostStore,
   State,
 } from '@weave/core';
 import { kernelDatapath } from './datapath.ts';
 import { dockerEngine, type Engine } from './engine.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
-import { createHost, type Host, type Log } from './host.ts';
+import { createHost, type Host, inBackground, type Log } from './host.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
@@ -36,6 +36,7 @@ export interface OpenOptions {
   engine?: Engine;
   log?: Log;
   /** Replaced in tests only. */
+  store?: HostStore;
   datapath?: Datapath;
   firewall?: Firewall;
   clock?: Clock;
@@ -47,7 +48,7 @@ export interface OpenOptions {
  */
 export async function open(options: OpenOptions = {}): Promise<Weave> {
   const log: Log = options.log ?? (() => undefined);
-  const opened = openStore(join(options.stateDir ?? STATE_DIR, 'weave.db'));
+  const opened = options.store ? { store: options.store } : openStore(join(options.stateDir ?? STATE_DIR, 'weave.db'));
   try {
     return await start(opened, options, log);
   } catch (error) {
@@ -105,6 +106,9 @@ const defaultNetwork = (state: State, clock: Clock) =>
     { now: clock() },
   ).changes;
 
+/** What others broke in the meantime is mended. */
+const PASS_MS = 60_000;
+
 interface Rest extends OpenOptions {
   store: OpenedStore['store'];
   firewall: Firewall;
@@ -115,10 +119,12 @@ interface Rest extends OpenOptions {
 
 function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
   const { state, datapath } = host;
+  const passes = setInterval(() => void inBackground(host.log, 'a full pass failed', host.reconcile), PASS_MS).unref();
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
+    clearInterval(passes);
     events.end();
     await datapath.close();
     store.close();
@@ -140,14 +146,12 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     }),
     events: events.subscribe,
     async reset() {
-      host.commit(
-        state
-          .records()
-          .reverse()
-          .map((change) => ({ ...change, record: null }) as Change),
-      );
+      clearInterval(passes);
       await firewall.set(undefined);
       await datapath.destroy();
+      store.erase();
+      // What is under way must not put anything back.
+      await close();
     },
     close,
     [Symbol.asyncDispose]: close,

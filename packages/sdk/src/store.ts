@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Change, type HostStore, TABLES, WeaveError } from '@weave/core';
@@ -30,17 +30,30 @@ export function openStore(path: string): OpenedStore {
     return { store: openDatabase(path) };
   } catch (error) {
     if (error instanceof WeaveError) throw error;
-    const setAside = {
-      path: `${path}.unusable-${Date.now()}`,
-      reason: error instanceof Error ? error.message : String(error),
-    };
+    if (!isUnusable(error)) throw failed('open', path, error);
+    const reason = error instanceof Error ? error.message : String(error);
+    const setAside = { path: `${path}.unusable-${Date.now()}`, reason };
     for (const suffix of ['', '-wal', '-journal'])
       if (existsSync(path + suffix)) renameSync(path + suffix, setAside.path + suffix);
     return { store: openDatabase(path), setAside };
   }
 }
 
+/** The file's own fault; anything else, such as a disk that is full or cannot be read now, may pass. */
+class Unusable extends Error {}
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+const isUnusable = (error: unknown) =>
+  error instanceof Unusable || [SQLITE_CORRUPT, SQLITE_NOTADB].includes(errcode(error) ?? 0);
+
+const failed = (what: string, path: string, error: unknown) =>
+  new WeaveError('WEAVE_STORE_FAILED', `cannot ${what} ${path}: ${error instanceof Error ? error.message : error}`, {
+    cause: error,
+  });
+
 function openDatabase(path: string): HostStore {
+  // Made with these rights: SQLite's own files beside it get the same.
+  closeSync(openSync(path, 'a', 0o600));
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
     lock(db, path);
@@ -49,7 +62,7 @@ function openDatabase(path: string): HostStore {
     db.close();
     throw error;
   }
-  return storeOver(db);
+  return storeOver(db, path);
 }
 
 function lock(db: DatabaseSync, path: string): void {
@@ -70,14 +83,14 @@ function adopt(db: DatabaseSync): void {
       CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID`);
     return;
   }
-  if (pragma('application_id') !== APPLICATION_ID) throw new Error('it is not a weave database');
+  if (pragma('application_id') !== APPLICATION_ID) throw new Unusable('it is not a weave database');
   if (pragma('user_version') !== SCHEMA)
-    throw new Error(`it has schema ${pragma('user_version')}; this version knows ${SCHEMA}`);
+    throw new Unusable(`it has schema ${pragma('user_version')}; this version knows ${SCHEMA}`);
   const check = String(Object.values(db.prepare('PRAGMA quick_check(1)').get() ?? {})[0]);
-  if (check !== 'ok') throw new Error(check);
+  if (check !== 'ok') throw new Unusable(check);
 }
 
-function storeOver(db: DatabaseSync): HostStore {
+function storeOver(db: DatabaseSync, path: string): HostStore {
   const put = db.prepare('INSERT OR REPLACE INTO record (kind, id, value) VALUES (?, ?, ?)');
   const remove = db.prepare('DELETE FROM record WHERE kind = ? AND id = ?');
   const select = db.prepare('SELECT id, value FROM record WHERE kind = ?');
@@ -90,6 +103,8 @@ function storeOver(db: DatabaseSync): HostStore {
       ),
     append(changes) {
       if (changes.length === 0) return;
+      // What is written to a removed file is lost, however durably.
+      if (!existsSync(path)) throw failed('write', path, new Error('it was removed'));
       try {
         db.exec('BEGIN');
         for (const { table, id, record } of changes)
@@ -98,12 +113,11 @@ function storeOver(db: DatabaseSync): HostStore {
         db.exec('COMMIT');
       } catch (error) {
         if (db.isTransaction) db.exec('ROLLBACK');
-        throw new WeaveError(
-          'WEAVE_STORE_FAILED',
-          `cannot write the host store: ${error instanceof Error ? error.message : error}`,
-          { cause: error },
-        );
+        throw failed('write', path, error);
       }
+    },
+    erase() {
+      for (const suffix of ['', '-wal', '-journal']) rmSync(path + suffix, { force: true });
     },
     close: () => db.close(),
   };

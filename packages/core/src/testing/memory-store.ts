@@ -50,6 +50,9 @@ function storeOver(tables: Map<string, Map<string, string>>): MemoryStore {
         if (text === null) table.delete(id);
         else table.set(id, text);
     },
+    erase() {
+      for (const records of tables.values()) records.clear();
+    },
     close: () => {
       closed = true;
     },

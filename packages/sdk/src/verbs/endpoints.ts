@@ -1,7 +1,10 @@
-import { createServer } from 'node:net';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import {
   createEndpoint,
   deleteEndpoint,
+  fail,
   handoverName,
   hasGateway,
   joinEndpoint,
@@ -56,17 +59,39 @@ function handover({ state }: Host, id: string): Handover {
   };
 }
 
-/** `-p 80` leaves the host's port to us: one that nothing listens on now. */
+/**
+ * `-p 80` leaves the host's port to us: one that nothing listens on now. One that is named must not be listened on
+ * either, as translating it would take it away. Which protocol has no socket in Node is not asked about.
+ */
 async function choosePort(port: PublishedPort): Promise<PublishedPort> {
-  if (port.hostPort > 0) return port;
-  const server = createServer();
-  const hostPort = await new Promise<number>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, port.hostAddress, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address ? address.port : 0);
-    });
-  });
-  await new Promise((resolve) => server.close(resolve));
-  return { ...port, hostPort };
+  if (port.protocol === 'sctp') return port;
+  const { hostPort, hostAddress } = port;
+  try {
+    return { ...port, hostPort: await (port.protocol === 'udp' ? bindUdp : bindTcp)(hostPort, hostAddress) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const where = `${hostAddress ? `${hostAddress}:` : ''}${hostPort}/${port.protocol}`;
+    if (code === 'EADDRINUSE') fail('WEAVE_PORT_IN_USE', `something on this host listens on port ${where}`);
+    return fail('WEAVE_INVALID_REQUEST', `port ${where} cannot be published: ${code}`);
+  }
+}
+
+/** Listens and stops; the port that it was. */
+async function bindTcp(port: number, host: string | undefined): Promise<number> {
+  const server = createServer().listen({ port, host, exclusive: true });
+  await once(server, 'listening');
+  const { port: bound } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return bound;
+}
+
+async function bindUdp(port: number, address: string | undefined): Promise<number> {
+  const socket = createSocket({ type: address?.includes(':') || !address ? 'udp6' : 'udp4' });
+  socket.bind({ port, ...(address ? { address } : {}), exclusive: true });
+  await once(socket, 'listening');
+  const { port: bound } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return bound;
 }
