@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Change,
   type Clock,
   createNetwork,
   type Datapath,
@@ -150,6 +151,12 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       await firewall.set(undefined);
       await datapath.destroy();
       store.erase();
+      state.apply(
+        state
+          .records()
+          .reverse()
+          .map((change) => ({ ...change, record: null }) as Change),
+      );
       // What is under way must not put anything back.
       await close();
     },
