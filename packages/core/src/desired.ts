@@ -1,4 +1,4 @@
-import { cidr, contains, formatAddress } from './address.ts';
+import { address as addressOf, cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
@@ -165,13 +165,14 @@ function attachment(network: Network, endpoint: Endpoint): Resource[] {
   ];
 }
 
-/** Through the gateway of each subnet that the endpoint is in, unless it has a way out already. */
+/** Through each gateway that the endpoint's own prefixes reach, unless it has a way out already. */
 const defaultRoutes = ({ subnets }: Network, { addresses }: Endpoint) =>
   subnets
-    .filter((s) => s.gateway && addresses.some((text) => contains(cidr(s.cidr), cidr(text))))
-    .map(({ gateway }) => {
-      const destination = gateway!.includes(':') ? '::/0' : '0.0.0.0/0';
-      return { op: 'addRoute', destination, gateway: gateway!, ifAbsent: true } as const;
+    .flatMap(({ gateway }) => gateway ?? [])
+    .filter((gateway) => addresses.some((text) => contains(cidr(text), addressOf(gateway))))
+    .map((gateway) => {
+      const destination = gateway.includes(':') ? '::/0' : '0.0.0.0/0';
+      return { op: 'addRoute', destination, gateway, ifAbsent: true } as const;
     });
 
 /** Everything this host should have, parents first. */

@@ -170,6 +170,21 @@ t.test('desired', async (t) => {
       `,
     },
     {
+      name: 'gateway=weave, which a narrow prefix does not reach',
+      state: stateOf(OUT[0]!, attached('out', WEB, 'net:10.3.7.0/24')),
+      want: `
+      network/out
+        bridge switch wb‹out› 52:6f:00:7a:c4:f1 mtu 1430 "weave out 10.3.0.0/16,gateway=10.3.0.1 works.weave.gateway=weave"
+        veth switch wu‹out› (wb‹out›, up) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1430
+        sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
+        address host weavegw‹out› 10.3.0.1/16
+      endpoint/web
+        veth switch wv‹web› (wb‹out›, up) ↔ /proc/1/ns/net ethwe-out 5a:77:0a:03:07:01 (up) mtu 1430
+        address /proc/1/ns/net ethwe-out 10.3.7.1/24
+        route /proc/1/ns/net ethwe-out 224.0.0.0/4 if absent
+      `,
+    },
+    {
       name: 'internal: no way out, whatever the gateway',
       state: stateOf(network('in', ['10.3.0.0/16'], { 'works.weave.gateway': 'weave' }, true), attached('in')),
       want: `
