@@ -10,6 +10,8 @@ export async function witness(host: Host): Promise<Record<string, string[]>> {
     links: 'ip -j link',
     addresses: 'ip -j addr',
     routes: 'ip -j route; ip -j -6 route',
+    // What the engine's bridges and the uplink remember of who spoke is theirs, and ages.
+    neighbours: 'ip -j neigh show nud permanent; ip -j -6 neigh show nud permanent',
     fdb: 'bridge -j fdb',
     filter: 'nft -j list ruleset',
   };
