@@ -282,11 +282,14 @@ async function fullDiskTest(t: Test, dir: string): Promise<void> {
   const { store } = openStore(path);
   store.append([lease('10.0.0.1')]);
   const filler = join(disk, 'filler');
-  try {
-    writeFileSync(filler, Buffer.alloc(2 ** 20));
-  } catch {
-    // Full: as it should be.
-  }
+  const fill = () => {
+    try {
+      writeFileSync(filler, Buffer.alloc(2 ** 20));
+    } catch {
+      // Full: as it should be.
+    }
+  };
+  fill();
   t.throws(() => store.append(big), { code: 'WEAVE_STORE_FAILED', kind: 'unavailable' });
   t.strictSame(addressesIn(store), ['10.0.0.1'], 'at once');
   t.throws(() => store.append(big), { code: 'WEAVE_STORE_FAILED' }, 'still');
@@ -296,7 +299,13 @@ async function fullDiskTest(t: Test, dir: string): Promise<void> {
   store.close();
   const again = openStore(path);
   t.strictSame([again.setAside, addressesIn(again.store)], [undefined, ['10.0.0.1', '10.0.0.2']]);
+  fill();
+  again.store.erase();
   again.store.close();
+  rmSync(filler);
+  const erased = openStore(path);
+  t.strictSame([erased.setAside, addressesIn(erased.store)], [undefined, []], 'and can be erased when full');
+  erased.store.close();
 }
 
 if (process.env[PART] === 'writer') writeForever(process.argv[2]!);

@@ -154,6 +154,17 @@ export const storeContract: readonly ContractCase<StoreSubject>[] = [
     },
   },
   {
+    name: 'erased it is empty from the next start on, and begins anew',
+    async run({ store, reopen }) {
+      store.append([pool('10.0.0.0/8'), lease('10.0.0.1')]);
+      store.erase();
+      const again = reopen();
+      same(again.load(), [], 'erased');
+      again.append([lease('10.0.0.2')]);
+      holdsExactly(reopen(), [lease('10.0.0.2')], 'anew');
+    },
+  },
+  {
     name: 'what was appended is a copy',
     async run({ store, reopen }) {
       const addresses = ['10.0.0.1/8'];
