@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { asWeaveError, FACES, WeaveError } from '@weave/core';
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Weave, WeaveEvent } from './weave.ts';
 import { VERBS } from './wire.ts';
 
@@ -13,14 +13,9 @@ export async function serve(weave: Weave, socket: string): Promise<AsyncDisposab
     // What was sent is judged as it is: nothing is coerced, nothing dropped.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     forceCloseConnections: 'idle',
+    frameworkErrors: refuse,
   });
-  app.setErrorHandler<FastifyError>((error, _request, reply) => {
-    const ours =
-      error.validation || (error.statusCode ?? 500) < 500
-        ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
-        : asWeaveError(error);
-    return reply.status(FACES[ours.kind].http).send({ error: ours });
-  });
+  app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) =>
     reply
       .status(400)
@@ -44,6 +39,14 @@ export async function serve(weave: Weave, socket: string): Promise<AsyncDisposab
   return { [Symbol.asyncDispose]: () => app.close() };
 }
 
+function refuse(error: FastifyError, _request: FastifyRequest, reply: FastifyReply) {
+  const ours =
+    error.validation || (error.statusCode ?? 500) < 500
+      ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
+      : asWeaveError(error);
+  return reply.status(FACES[ours.kind].http).send({ error: ours });
+}
+
 /** A line for each event; the first, an empty one, says that from now on nothing is missed. */
 function linesOf(events: AsyncIterableIterator<WeaveEvent>, ended: () => void): PassThrough {
   const lines = new PassThrough();
@@ -61,21 +64,27 @@ function linesOf(events: AsyncIterableIterator<WeaveEvent>, ended: () => void): 
 
 /** A socket left over from a killed daemon is replaced; that none runs is the host store's to say. */
 export async function listen(app: FastifyInstance, socket: string): Promise<void> {
-  closeSilent(app);
+  closePromptly(app);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
   rmSync(socket, { force: true });
   await app.listen({ path: socket });
   chmodSync(socket, 0o660);
 }
 
-/** A connection on which nothing was said yet is to Node not at rest, but begun: closing would wait for it. */
-function closeSilent(app: FastifyInstance): void {
+/** Closing waits for what is under way, and for nothing else. */
+function closePromptly(app: FastifyInstance): void {
   const open = new Set<Socket>();
+  let closing = false;
   app.server.on('connection', (socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
   });
   app.addHook('preClose', async () => {
+    closing = true;
+    // On which nothing was said yet: to Node they are not at rest, but begun.
     for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
   });
 }

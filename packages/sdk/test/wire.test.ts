@@ -1,0 +1,303 @@
+import { once } from 'node:events';
+import { chmodSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect as dial, createServer as listenOn, type Server } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { test } from 'tap';
+import { connect, serve, type Weave } from '../src/index.ts';
+import { VERBS } from '../src/wire.ts';
+import { ask } from './ask.ts';
+import { createRig } from './rig.ts';
+
+/** Answers every method with its name and what it was given. */
+function echo(): Weave {
+  const heard = (path: string): object =>
+    new Proxy(() => undefined, {
+      get: (_, name) =>
+        typeof name === 'string' && name !== 'then' ? heard(path ? `${path}.${name}` : name) : undefined,
+      apply: async (_, __, args) => ({ path, args }),
+    });
+  return heard('') as Weave;
+}
+
+test('every verb has a method of the client, and passes on what it is given', async (t) => {
+  await using rig = await createRig();
+  const socket = join(rig.dir, 'echo.sock');
+  await using _ = await serve(echo(), socket);
+  const weave = await connect({ socket });
+  const id = 'a'.repeat(64);
+  const ports = [{ protocol: 'tcp' as const, hostAddress: '::1', hostPort: 80, port: 8080 }];
+  const network = {
+    id,
+    name: 'n',
+    subnets: [{ cidr: 'x', gateway: 'y', ours: true }],
+    options: { a: 'b' },
+    internal: true,
+  };
+  const container = { id, name: 'web', pid: 7, endpoints: [id] };
+  const calls: Record<string, [() => Promise<unknown>, ...args: unknown[]]> = {
+    'networks.create': [
+      () => weave.networks.create({ name: 'n', subnets: [{ cidr: 'x', range: 'y' }], internal: true }),
+      { name: 'n', subnets: [{ cidr: 'x', range: 'y' }], internal: true },
+    ],
+    'networks.list': [() => weave.networks.list()],
+    'networks.inspect': [() => weave.networks.inspect('n'), 'n'],
+    'networks.remove': [() => weave.networks.remove('n'), 'n'],
+    'networks.adopt': [() => weave.networks.adopt(network), network],
+    'networks.forget': [() => weave.networks.forget(id), id],
+    'pools.request': [
+      () => weave.pools.request({ family: 6, cidr: 'x', range: 'y' }),
+      { family: 6, cidr: 'x', range: 'y' },
+    ],
+    'pools.release': [() => weave.pools.release('p'), 'p'],
+    'pools.requestAddress': [() => weave.pools.requestAddress('p', 'a'), 'p', 'a'],
+    'pools.releaseAddress': [() => weave.pools.releaseAddress('p', 'a'), 'p', 'a'],
+    'endpoints.create': [
+      () => weave.endpoints.create({ id, network: id, addresses: ['a'], mac: 'm' }),
+      { id, network: id, addresses: ['a'], mac: 'm' },
+    ],
+    'endpoints.attach': [() => weave.endpoints.attach(id, 's'), id, 's'],
+    'endpoints.detach': [() => weave.endpoints.detach(id), id],
+    'endpoints.remove': [() => weave.endpoints.remove(id), id],
+    'endpoints.list': [() => weave.endpoints.list({ network: 'n' }), { network: 'n' }],
+    'endpoints.publish': [() => weave.endpoints.publish(id, ports), id, ports],
+    attach: [() => weave.attach({ pid: 7 }, ['a', 'b'], { network: 'n' }), { pid: 7 }, ['a', 'b'], { network: 'n' }],
+    detach: [() => weave.detach({ netns: '/x' }, ['a'], { network: 'n' }), { netns: '/x' }, ['a'], { network: 'n' }],
+    'engine.report': [
+      () => weave.engine.report({ networks: [], containers: [container], before: [id] }),
+      { networks: [], containers: [container], before: [id] },
+    ],
+    'engine.started': [() => weave.engine.started(container), container],
+    'engine.named': [() => weave.engine.named(id, 'n'), id, 'n'],
+    'engine.removed': [() => weave.engine.removed(id), id],
+    status: [() => weave.status()],
+    reset: [() => weave.reset()],
+  };
+  t.strictSame(Object.keys(calls).sort(), Object.keys(VERBS).sort(), 'all of them are tried here');
+  for (const [path, [call, ...args]] of Object.entries(calls)) t.strictSame(await call(), { path, args }, path);
+
+  const { path: _path, args } = (await weave.attach({ container: 'web' })) as unknown as {
+    path: string;
+    args: unknown;
+  };
+  t.strictSame(args, [{ container: 'web' }, [], {}], 'what is left out is left out');
+  t.strictSame(((await weave.pools.requestAddress('p')) as unknown as { args: unknown }).args, ['p', null]);
+});
+
+test('what is called over the socket is what the interface has', async (t) => {
+  await using rig = await createRig({ way: 'connect' });
+  const methods = (weave: object, prefix = ''): string[] =>
+    Object.entries(weave).flatMap(([name, value]) =>
+      typeof value === 'function' ? [`${prefix}${name}`] : methods(value as object, `${name}.`),
+    );
+  t.strictSame(methods(rig.weave).sort(), methods(rig.here).sort(), 'both ways in have the same methods');
+  const verbs = methods(rig.here).filter((name) => name !== 'events' && name !== 'close');
+  t.strictSame(verbs.sort(), Object.keys(VERBS).sort(), 'and each is a verb');
+});
+
+test('both ways answer the same', async (t) => {
+  await using rig = await createRig({ way: 'connect' });
+  const { here, weave } = rig;
+  rig.run('web');
+  await here.networks.create({
+    name: 'blue',
+    options: { 'works.weave.gateway': 'weave' },
+    subnets: [{ cidr: '10.3.0.0/24' }],
+  });
+  const questions: ((w: Weave) => Promise<unknown>)[] = [
+    (w) => w.attach({ container: 'web' }, ['10.3.0.7/24', 'net:10.3.0.0/24'], { network: 'blue' }),
+    (w) => w.networks.list(),
+    (w) => w.networks.inspect('blue'),
+    (w) => w.endpoints.list(),
+    (w) => w.endpoints.list({ network: 'weave' }),
+    (w) => w.status(),
+    (w) => w.networks.forget('f'.repeat(64)),
+    (w) => w.detach({ container: 'web' }, ['10.9.9.9/24']),
+  ];
+  for (const question of questions) t.strictSame(await question(weave), await question(here));
+  const mistakes: ((w: Weave) => Promise<unknown>)[] = [
+    (w) => w.networks.inspect('nosuch'),
+    (w) => w.attach({ container: 'web' }, ['10.2.1/24']),
+    (w) => w.networks.create({ name: 'x', options: { colour: 'red' } }),
+  ];
+  for (const mistake of mistakes) {
+    const [there, ours] = await Promise.all([weave, here].map((w) => mistake(w).catch((error: unknown) => error)));
+    t.match(there, { name: 'WeaveError' });
+    t.strictSame(JSON.parse(JSON.stringify(there)), JSON.parse(JSON.stringify(ours)), 'code, kind, message and hint');
+  }
+});
+
+test('a bug of ours is told as one, without its stack', async (t) => {
+  await using rig = await createRig();
+  const socket = join(rig.dir, 'bug.sock');
+  const broken = { ...rig.here, status: () => Promise.reject(new TypeError('x is not a function')) };
+  await using _ = await serve(broken, socket);
+  const { status, text } = await ask(socket, '/v1/status', '{}');
+  t.equal(status, 500);
+  t.match(JSON.parse(text), {
+    error: { code: 'WEAVE_BUG', kind: 'bug', message: 'x is not a function', hint: /report/ },
+  });
+  t.notMatch(text, /\bat .*\.ts/);
+  await t.rejects(connect({ socket }), { code: 'WEAVE_BUG', kind: 'bug' });
+});
+
+test('what is not a verb, or not JSON', async (t) => {
+  await using rig = await createRig();
+  const before = rig.state();
+  const requests: [path: string, body: string | undefined, headers?: Record<string, string>, method?: string][] = [
+    ['/v1/status', ''],
+    ['/v1/status', '{'],
+    ['/v1/status', 'null'],
+    ['/v1/status', '[]'],
+    ['/v1/status', '{"__proto__":{"x":1}}'],
+    ['/v1/status', '{}', { 'content-type': 'text/plain' }],
+    ['/v1/status', '{}', { 'content-type': '' }],
+    ['/v1/networks.create', JSON.stringify({ name: 'x'.repeat(2_000_000) })],
+    ['/v1/networks.create', JSON.stringify({ name: 'x', id: 'a'.repeat(64) })],
+    ['/v1/reset', '{"really":true}'],
+    ['/v1/nosuch', '{}'],
+    ['/v1/constructor', '{}'],
+    ['/v2/status', '{}'],
+    ['/', '{}'],
+    ['/v1/../../etc/passwd', '{}'],
+    ['/%', '{}'],
+    ['/v1/status', undefined, {}, 'GET'],
+    ['/v1/reset', undefined, {}, 'DELETE'],
+    ['/v1/events', '{}'],
+  ];
+  for (const [path, body, headers, method] of requests) {
+    const { status, text } = await ask(rig.socket, path, body, headers, method);
+    const name = `${method ?? 'POST'} ${path} ${body?.slice(0, 40)}`;
+    t.equal(status, 400, name);
+    t.match(
+      JSON.parse(text),
+      { error: { code: 'WEAVE_INVALID_REQUEST', kind: 'invalid', message: /\w/, hint: /\w/ } },
+      text,
+    );
+    t.notMatch(text, /\bat .*\.[jt]s/, 'no stack');
+  }
+  t.equal(rig.state(), before);
+});
+
+test('the socket', async (t) => {
+  await using rig = await createRig();
+  t.equal(statSync(rig.socket).mode & 0o777, 0o660, 'is for its owner and group');
+
+  await t.test('is made where its directory is not there yet, and replaces what a killed daemon left', async (t) => {
+    const socket = join(rig.dir, 'run/weave/weave.sock');
+    const first = await serve(rig.here, socket);
+    await first[Symbol.asyncDispose]();
+    const stale: Server = listenOn().listen(socket);
+    await once(stale, 'listening');
+    // Closing would remove the file; a daemon that is killed does not.
+    stale.unref();
+    await using _ = await serve(rig.here, socket);
+    t.ok(lstatSync(socket).isSocket());
+    t.match(await (await connect({ socket })).status(), { version: /\d/ });
+    stale.close();
+  });
+
+  await t.test('of somebody else is not mistaken for ours', async (t) => {
+    const other = (answer: string, status = 200) =>
+      createServer((_, response) => response.writeHead(status).end(answer)).listen(join(rig.dir, 'other.sock'));
+    for (const [answer, status] of [
+      ['{"message":"page not found"}', 404],
+      ['hello', 200],
+      ['', 200],
+      ['[1]', 200],
+      ['null', 200],
+    ] as const) {
+      const server = other(answer, status);
+      await once(server, 'listening');
+      await t.rejects(connect({ socket: join(rig.dir, 'other.sock') }), { code: 'WEAVE_DAEMON_UNREACHABLE' }, answer);
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    }
+  });
+
+  await t.test('that is not there, or is none', async (t) => {
+    await t.rejects(connect({ socket: join(rig.dir, 'none.sock') }), {
+      code: 'WEAVE_DAEMON_UNREACHABLE',
+      kind: 'unavailable',
+      message: `no weave daemon answers on ${join(rig.dir, 'none.sock')}`,
+      hint: 'Start it with: weave launch --local',
+    });
+    writeFileSync(join(rig.dir, 'file'), '');
+    await t.rejects(connect({ socket: join(rig.dir, 'file') }), { code: 'WEAVE_DAEMON_UNREACHABLE' });
+    mkdirSync(join(rig.dir, 'closed'), { mode: 0 });
+    chmodSync(join(rig.dir, 'closed'), 0);
+    t.teardown(() => rmSync(join(rig.dir, 'closed'), { recursive: true }));
+  });
+});
+
+/** Holds back every answer until it is told. */
+function slow(weave: Weave) {
+  let go: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const status = async () => {
+    await gate;
+    return weave.status();
+  };
+  return { weave: { ...weave, status }, go };
+}
+
+test('a daemon that stops', async (t) => {
+  await t.test('answers what is under way', async (t) => {
+    await using rig = await createRig();
+    const socket = join(rig.dir, 'slow.sock');
+    const { weave, go } = slow(rig.here);
+    const api = await serve(weave, socket);
+    const asked = connect({ socket });
+    await delay(50);
+    let closed = false;
+    const closing = Promise.resolve(api[Symbol.asyncDispose]()).then(() => {
+      closed = true;
+    });
+    await delay(50);
+    t.notOk(closed, 'it waits for its own answer');
+    go();
+    await asked;
+    await closing;
+    t.notOk(lstatSync(socket, { throwIfNoEntry: false }), 'and its socket is gone');
+  });
+
+  await t.test('waits neither for who listens, nor for who says nothing', async (t) => {
+    await using rig = await createRig({ way: 'connect' });
+    const events = rig.weave.events();
+    await rig.weave.status();
+    const silent = dial(rig.socket);
+    await once(silent, 'connect');
+    await delay(20);
+    const waiting = events.next();
+    const begun = Date.now();
+    await rig[Symbol.asyncDispose]();
+    t.ok(Date.now() - begun < 2000, 'at once');
+    t.match(await waiting, { done: true }, 'who listens is told that it is over');
+    silent.destroy();
+  });
+
+  await t.test('or is killed', async (t) => {
+    await using rig = await createRig();
+    const socket = join(rig.dir, 'killed.sock');
+    const server = listenOn((connection) => {
+      connection.once('data', (request) => {
+        if (String(request).startsWith('GET'))
+          connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n');
+        else connection.end('HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"result":null}');
+        if (String(request).startsWith('GET')) setTimeout(() => connection.destroy(), 50);
+      });
+    }).listen(socket);
+    await once(server, 'listening');
+    const weave = await connect({ socket });
+    await t.rejects(weave.events().next(), { code: 'WEAVE_DAEMON_UNREACHABLE' }, 'who listens is told');
+    server.close();
+    await once(server, 'close');
+    await t.rejects(weave.status(), { code: 'WEAVE_DAEMON_UNREACHABLE' });
+    await t.rejects(weave.events().next(), { code: 'WEAVE_DAEMON_UNREACHABLE' });
+    await weave.close();
+  });
+});
