@@ -4,4 +4,4 @@ export { createLab, type Lab, type LabOptions } from './lab.ts';
 export { cleanStaleLabs } from './leftovers.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export type { Underlay, UnderlayOptions } from './underlay.ts';
-export { settled, switchLinks, witness } from './witness.ts';
+export { quiet, settled, switchLinks, witness } from './witness.ts';

@@ -20,13 +20,25 @@ export async function witness(host: Host): Promise<Record<string, string[]>> {
   return seen;
 }
 
-/** What a host shows once it shows `wanted`, or else what it still shows after 5 s: engine and kernel tidy up behind us. */
+/** What a host shows once it shows `wanted`, or else what it still shows after 15 s: engine and kernel tidy up behind us. */
 export async function settled<T>(read: () => Promise<T>, wanted: T): Promise<T> {
-  for (let tries = 0; ; tries++) {
+  for (const end = Date.now() + 15_000; ; ) {
     const seen = await read();
-    if (tries >= 50 || JSON.stringify(seen) === JSON.stringify(wanted)) return seen;
+    if (Date.now() > end || JSON.stringify(seen) === JSON.stringify(wanted)) return seen;
     await sleep(100);
   }
+}
+
+/** What a host shows once it has shown the same for a second: `docker_gwbridge` loses its carrier after its last port. */
+export async function quiet<T>(read: () => Promise<T>): Promise<T> {
+  let seen = await read();
+  for (let same = 0; same < 10; ) {
+    await sleep(100);
+    const next = await read();
+    same = JSON.stringify(next) === JSON.stringify(seen) ? same + 1 : 0;
+    seen = next;
+  }
+  return seen;
 }
 
 /** Each object of the listings on a line of its own, without what changes by itself. */

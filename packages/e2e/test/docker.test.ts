@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { createLab, settled, switchLinks, witness } from '../src/index.ts';
+import { createLab, quiet, settled, switchLinks, witness } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 1 });
 const host = lab.hosts[0]!;
@@ -265,7 +265,7 @@ test('the interface is there before the first instruction: 100 of 100', async (t
 test('twenty at once, and nothing left of them', async (t) => {
   await network('crowd', '--subnet', '10.63.0.0/24');
   const seen = async () => ({ ...(await witness(host)), switch: await switchLinks(host) });
-  const before = await seen();
+  const before = await quiet(seen);
   const names = Array.from({ length: 20 }, (_, i) => `crowd-${i}`);
   await Promise.all(names.map((name) => run(name, 'crowd')));
   const addresses = await Promise.all(names.map((name) => addressOf(name, 'crowd')));

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { createLab, type Host, settled, switchLinks, witness } from '../src/index.ts';
+import { createLab, type Host, quiet, settled, switchLinks, witness } from '../src/index.ts';
 
 const lab = await createLab({ hosts: [{ iptables: 'nft' }, { iptables: 'legacy' }] });
 tap.teardown(() => lab.dispose());
@@ -69,7 +69,7 @@ for (const host of lab.hosts) {
     await host.docker('network', 'rm', 'first');
     await host.weave('reset');
     await sleep(1000);
-    const before = await witness(host);
+    const before = await quiet(() => witness(host));
     const chains = (await host.exec('iptables -S; ip6tables -S; iptables -t nat -S')).stdout;
 
     await host.weave('launch', '--local');
