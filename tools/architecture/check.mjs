@@ -6,7 +6,7 @@ import { ioGlobals, maxLines, packages, sources, testTools } from './rules.mjs';
 
 /** Every violation of the rules below `root`, as text that names the place. */
 export function checkArchitecture(root) {
-  const manifests = globSync(['packages/*/package.json', 'native/package.json'], { cwd: root });
+  const manifests = globSync(['packages/*/package.json', 'native/package.json', 'tools/bench/package.json'], { cwd: root });
   const found = manifests.flatMap((path) => checkPackage(root, dirname(path), readJson(join(root, path))));
   return [...found, ...checkLengths(root)];
 }

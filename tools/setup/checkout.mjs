@@ -7,7 +7,7 @@ export const checkout = fileURLToPath(new URL('../../', import.meta.url));
 /** The workspace's packages: folder relative to the checkout, and manifest. */
 export function workspacePackages() {
   const folders = readdirSync(join(checkout, 'packages')).map((name) => `packages/${name}`);
-  return [...folders, 'native'].flatMap((folder) => {
+  return [...folders, 'native', 'tools/bench'].flatMap((folder) => {
     try {
       return [{ folder, manifest: JSON.parse(readFileSync(join(checkout, folder, 'package.json'), 'utf8')) }];
     } catch (error) {

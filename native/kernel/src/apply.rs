@@ -18,7 +18,7 @@ use crate::{
     op::{Applied, Failure, Op, Veth},
     parse,
     request::Request,
-    site::{Sites, absent},
+    site::Sites,
     sysctl, veth, vxlan,
     worker::contain,
 };
@@ -52,7 +52,7 @@ pub fn apply(sites: &mut Sites, background: &Background, ops: &[Op]) -> Applied 
         run: Run::default(),
         at: 0,
     };
-    let outcome = contain(|| batch.apply(ops)).unwrap_or_else(|panic| {
+    let outcome = contain(|| batch.apply_believing(ops)).unwrap_or_else(|panic| {
         batch.sites.spoil();
         Err((batch.at, panic))
     });
@@ -83,8 +83,20 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn apply(&mut self, ops: &[Op]) -> std::result::Result<(), Stopped> {
-        for (index, op) in ops.iter().enumerate() {
+    /// What an earlier batch found in the switch may be so no more: a failure only counts without it. What was done is
+    /// so already, and done again is a success.
+    fn apply_believing(&mut self, ops: &[Op]) -> std::result::Result<(), Stopped> {
+        match self.apply(ops, 0) {
+            Err((index, _)) if self.sites.forget_switch() => {
+                self.run = Run::default();
+                self.apply(ops, index)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn apply(&mut self, ops: &[Op], from: usize) -> std::result::Result<(), Stopped> {
+        for (index, op) in ops.iter().enumerate().skip(from) {
             self.at = index;
             if !content::is_content(op) || self.run.netns != op.netns() {
                 self.flush()?;
@@ -213,7 +225,6 @@ impl Batch<'_> {
             return Ok(());
         };
         let retired = Traits {
-            up: Some(false),
             master: Some(0),
             group: Some(REAP_GROUP),
             ..Traits::default()
@@ -222,7 +233,8 @@ impl Batch<'_> {
             &link::set_index(found.index, &retired),
             &link::rename(found.index, &format!("wr{:x}", found.index)),
         ])?;
-        // Only the first must succeed: a link that keeps its name is deleted all the same.
+        // Only the first must succeed: a link that keeps its name, as one that is up does before Linux 6.2, is
+        // deleted all the same. Taking it down as well would be a wait for an RCU grace period of its own.
         match answers.into_iter().next() {
             Some(Err(error)) if !error.is(Errno::ENODEV) => return Err(error),
             _ => {}
@@ -237,9 +249,10 @@ impl Batch<'_> {
         let bridge = parse::link_name("bridge", bridge)?;
         let bridge = self.sites.at(SWITCH)?.index(bridge)?;
         let site = self.sites.at(netns)?;
-        let found = site.link(name)?.ok_or_else(|| absent(name))?;
+        let netns = site.netns.clone();
+        let found = site.known(name)?;
         self.background.announce(Announcement {
-            netns: site.netns.clone(),
+            netns,
             link: found.index,
             mac: parse::octets("link", &found.mac)?,
             bridge,

@@ -89,6 +89,7 @@ pub fn prepare(site: &mut Site, op: &Op) -> Result<Content> {
         } => {
             let name = parse::link_name("name", name)?;
             let mac = mac.as_deref().map(|mac| parse::mac("mac", mac));
+            site.forget(name);
             let traits = Traits {
                 up: *up,
                 mtu: *mtu,

@@ -20,7 +20,7 @@ use crate::{
 pub struct Site {
     pub netns: Netns,
     pub socket: RouteSocket,
-    indices: HashMap<String, u32>,
+    known: HashMap<String, Link>,
 }
 
 impl Site {
@@ -28,7 +28,7 @@ impl Site {
         Self {
             netns,
             socket,
-            indices: HashMap::new(),
+            known: HashMap::new(),
         }
     }
 
@@ -50,14 +50,18 @@ impl Site {
         }
     }
 
-    /// The index of a link that must be there; remembered for the rest of the batch.
-    pub fn index(&mut self, name: &str) -> Result<u32> {
-        if let Some(index) = self.indices.get(name) {
-            return Ok(*index);
+    /// A link that must be there, remembered: in the switch until it turns out to be wrong, as nobody else
+    /// is to change anything there; elsewhere for the rest of the batch.
+    pub fn known(&mut self, name: &str) -> Result<&Link> {
+        if !self.known.contains_key(name) {
+            let found = self.link(name)?.ok_or_else(|| absent(name))?;
+            self.known.insert(name.to_owned(), found);
         }
-        let found = self.link(name)?.ok_or_else(|| absent(name))?;
-        self.indices.insert(name.to_owned(), found.index);
-        Ok(found.index)
+        self.known.get(name).ok_or_else(|| absent(name))
+    }
+
+    pub fn index(&mut self, name: &str) -> Result<u32> {
+        self.known(name).map(|link| link.index)
     }
 
     /// The index behind a master's name; the empty name is no master.
@@ -69,9 +73,9 @@ impl Site {
         }
     }
 
-    /// To be called wherever a name may come to mean another link, or none.
+    /// To be called wherever a name may come to mean another link, or none, or a link gets another MAC.
     pub fn forget(&mut self, name: &str) {
-        self.indices.remove(name);
+        self.known.remove(name);
     }
 
     /// Brings an existing link to what is wanted.
@@ -96,7 +100,7 @@ impl Site {
     }
 }
 
-pub fn absent(name: &str) -> Error {
+fn absent(name: &str) -> Error {
     Error::new(Errno::ENODEV, format!("there is no link \"{name}\"")).at_link(name)
 }
 
@@ -162,8 +166,14 @@ impl Sites {
     /// Lets go of the namespaces visited: a socket left open would keep a dead container's alive.
     pub fn leave(&mut self) {
         self.visited.clear();
-        self.switch.indices.clear();
-        self.host.indices.clear();
+        self.host.known.clear();
+    }
+
+    /// Whether there was anything to forget of what earlier batches found in the switch.
+    pub fn forget_switch(&mut self) -> bool {
+        let knew = !self.switch.known.is_empty();
+        self.switch.known.clear();
+        knew
     }
 
     pub fn is_lost(&self) -> bool {

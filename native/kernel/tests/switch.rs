@@ -33,6 +33,33 @@ fn the_switch_outlives_its_handle_and_is_found_again() {
 }
 
 #[test]
+fn a_bridge_that_somebody_made_anew_is_found() {
+    let host = Host::with_bridge();
+    let (a, b) = (Container::new(), Container::new());
+    host.apply_all(attach("va", &a, 2));
+    let inside = |command: &str| {
+        let entered = format!("nsenter --net={} ip link {command}", path(&host));
+        assert!(host.container.run(&entered).status.success());
+    };
+    inside("delete br0");
+    inside("add br0 up type bridge");
+    host.apply_all(attach("vb", &b, 3));
+    let port = host.link("switch", "vb").unwrap();
+    assert_eq!(port.master.as_deref(), Some("br0"));
+    inside("delete br0");
+    let mut gone = attach("vb", &b, 3);
+    gone.insert(0, retire_port("vb"));
+    assert_eq!(host.fails(gone).code, "ENODEV");
+}
+
+fn retire_port(name: &str) -> Op {
+    Op::RetireLink {
+        netns: "switch".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+#[test]
 fn a_closed_handle_refuses() {
     let host = Host::new();
     host.kernel.close();

@@ -4,14 +4,14 @@ import { Kernel, netnsId } from '@weave/native';
 /** The kernel of this machine, with the switch pinned at `switchPath`. */
 export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
-  const host = netnsId(HOST);
+  // Held open from here on: neither becomes another.
+  const known: Record<string, string> = { [HOST]: netnsId(HOST), [SWITCH]: netnsId(switchPath) };
   return {
     apply: (batches) => kernel.apply(batches as never),
     observe: (queries) => kernel.observe(queries as never),
     netnsId: (path) => {
-      if (path === HOST) return host;
       try {
-        return netnsId(path === SWITCH ? switchPath : path);
+        return known[path] ?? netnsId(path);
       } catch {
         return undefined;
       }

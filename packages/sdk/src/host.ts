@@ -101,9 +101,9 @@ export function createHost(parts: Parts): Host {
     const filtered = touchesFirewall(state, carry);
     commit(carry.changes);
     const after = resources(carry);
-    const [applied] = await datapath.apply([transition(before, after), carry.announce ?? []]);
+    const [applied] = await datapath.apply([[...transition(before, after), ...(carry.announce ?? [])]]);
     try {
-      if (applied?.failed) throw kernelError(applied.failed);
+      if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);

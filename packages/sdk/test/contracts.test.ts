@@ -232,7 +232,7 @@ async function asideTests(t: Test, dir: string): Promise<void> {
       mkdirSync(folder);
       const path = join(folder, 'weave.db');
       const { store } = openStore(path);
-      store.append(Array.from({ length: 5000 }, (_, n) => lease(`10.0.${n >> 8}.${n & 255}`)));
+      store.append(Array.from({ length: 20_000 }, (_, n) => lease(`10.0.${n >> 8}.${n & 255}`)));
       store.close();
       spoil(path);
       const spoilt = kept(path);
@@ -278,7 +278,7 @@ async function fullDiskTest(t: Test, dir: string): Promise<void> {
   await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
   t.teardown(() => run('umount', [disk]));
   const path = join(disk, 'weave.db');
-  const big = Array.from({ length: 5000 }, (_, n) => lease(`10.1.${n >> 8}.${n & 255}`));
+  const big = Array.from({ length: 20_000 }, (_, n) => lease(`10.1.${n >> 8}.${n & 255}`));
   const { store } = openStore(path);
   store.append([lease('10.0.0.1')]);
   const filler = join(disk, 'filler');

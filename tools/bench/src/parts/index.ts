@@ -1,0 +1,11 @@
+import type { Measure } from '../measure.ts';
+import { attach } from './attach.ts';
+import { burst } from './burst.ts';
+import { detach } from './detach.ts';
+import { scale } from './scale.ts';
+
+/**
+ * What can be measured by itself. Each runs in a process, network namespace and /run of its own, with a directory on
+ * disk for what has to be durable.
+ */
+export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'>[]>> = { attach, detach, burst, scale };
