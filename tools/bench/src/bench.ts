@@ -54,7 +54,9 @@ function measure(name: string): Measure[] | undefined {
 function committed(): Results | undefined {
   try {
     const root = fileURLToPath(new URL('../../..', import.meta.url));
-    return JSON.parse(execFileSync('git', ['show', 'HEAD:tools/bench/results.json'], { cwd: root, stdio: 'pipe' }).toString());
+    return JSON.parse(
+      execFileSync('git', ['show', 'HEAD:tools/bench/results.json'], { cwd: root, stdio: 'pipe' }).toString(),
+    );
   } catch {
     return undefined; // none yet, or no repository
   }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Returns once the switch has no more links than `count`: what was detached is reaped in the background. */
 export async function untilLinks(count: number, netns = '/run/weave/netns'): Promise<void> {

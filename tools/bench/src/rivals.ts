@@ -64,13 +64,19 @@ function netavark(yardstick: Yardstick): Rival {
     name: 'netavark setup',
     attach: (number, netns) => {
       const id = number.toString(16).padStart(64, '0');
-      const mine = { interface_name: 'eth0', static_ips: [`10.71.${number >> 8}.${(number & 255) || 1}`] };
+      const mine = { interface_name: 'eth0', static_ips: [`10.71.${number >> 8}.${number & 255 || 1}`] };
       const options = {
         container_id: id,
         container_name: basename(netns),
         networks: { bench: mine },
         network_info: {
-          bench: { ...network, ipv6_enabled: false, internal: false, dns_enabled: false, ipam_options: { driver: 'host-local' } },
+          bench: {
+            ...network,
+            ipv6_enabled: false,
+            internal: false,
+            dns_enabled: false,
+            ipam_options: { driver: 'host-local' },
+          },
         },
       };
       return yardstick.run(['/usr/lib/podman/netavark', '--config', work, 'setup', netns], {

@@ -12,7 +12,12 @@ const HEADINGS = ['part', 'measure', 'p50', 'p95', 'p99', 'beside', 'ratio', 'ta
 
 /** As Markdown; `before` is what was committed. */
 export function table({ date, kernel, cpus, measures }: Results, before: Results | undefined): string {
-  const rows = measures.map((m) => cells(m, before?.measures.find((b) => key(b) === key(m))));
+  const rows = measures.map((m) =>
+    cells(
+      m,
+      before?.measures.find((b) => key(b) === key(m)),
+    ),
+  );
   const all = [HEADINGS, ...rows];
   const widths = HEADINGS.map((_, i) => Math.max(...all.map((row) => row[i]!.length)));
   const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`;
@@ -39,7 +44,8 @@ function cells(m: Measure, before: Measure | undefined): string[] {
 
 /** The ratio moves less with the machine than the value does. */
 function change(m: Measure, before: Measure): string {
-  const [was, is] = m.ratio !== undefined && before.ratio !== undefined ? [before.ratio, m.ratio] : [before.value, m.value];
+  const [was, is] =
+    m.ratio !== undefined && before.ratio !== undefined ? [before.ratio, m.ratio] : [before.value, m.value];
   const percent = Math.round((is / was - 1) * 100);
   return `${percent >= 0 ? '+' : ''}${percent} %`;
 }

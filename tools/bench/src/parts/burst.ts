@@ -16,7 +16,13 @@ export async function burst(dir: string) {
     detached.push(await timed(() => Promise.all(targets.map((target) => weave.detach(target)))));
   }
   return [
-    measured(attached.map((ms) => (COUNT / ms) * 1000), { name: `${COUNT} attaches at once`, unit: '/s', atLeast: 1000 }),
-    measured(detached.map((ms) => ms / COUNT), { name: `${COUNT} detaches at once, each`, atMost: 0.8 }),
+    measured(
+      attached.map((ms) => (COUNT / ms) * 1000),
+      { name: `${COUNT} attaches at once`, unit: '/s', atLeast: 1000 },
+    ),
+    measured(
+      detached.map((ms) => ms / COUNT),
+      { name: `${COUNT} detaches at once, each`, atMost: 0.8 },
+    ),
   ];
 }

@@ -1,11 +1,24 @@
 import type { Measure } from '../measure.ts';
 import { attach } from './attach.ts';
 import { burst } from './burst.ts';
+import { cli } from './cli.ts';
+import { daemon } from './daemon.ts';
 import { detach } from './detach.ts';
+import { engine } from './engine.ts';
+import { plugin } from './plugin.ts';
 import { scale } from './scale.ts';
 
 /**
  * What can be measured by itself. Each runs in a process, network namespace and /run of its own, with a directory on
  * disk for what has to be durable.
  */
-export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'>[]>> = { attach, detach, burst, scale };
+export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'>[]>> = {
+  attach,
+  detach,
+  burst,
+  scale,
+  plugin,
+  engine,
+  daemon,
+  cli,
+};

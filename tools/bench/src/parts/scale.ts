@@ -19,7 +19,9 @@ export async function scale(dir: string) {
       }),
     );
   }
-  execFileSync('nsenter', [`--net=${namespaces[0]}`, 'ping', '-c1', '-W5', last.replace(/\/.*/, '')], { stdio: 'pipe' });
+  execFileSync('nsenter', [`--net=${namespaces[0]}`, 'ping', '-c1', '-W5', last.replace(/\/.*/, '')], {
+    stdio: 'pipe',
+  });
   const early = samples.slice(0, WINDOW);
   return [
     measured(samples.slice(-WINDOW), {
