@@ -6,7 +6,12 @@ export const packages = {
   '@weave/docker': { folder: 'packages/docker', mayImport: ['@weave/sdk'] },
   '@weave/dns': { folder: 'packages/dns', mayImport: ['@weave/sdk'] },
   '@weave/cni': { folder: 'packages/cni', mayImport: ['@weave/sdk'] },
-  '@weave/cli': { folder: 'packages/cli', mayImport: ['@weave/sdk', '@weave/docker', '@weave/dns', '@weave/cni'] },
+  '@weave/cli': {
+    folder: 'packages/cli',
+    mayImport: ['@weave/sdk', '@weave/docker', '@weave/dns', '@weave/cni'],
+    // All that it imports is in its bundle, but for what cannot be.
+    bundleNeeds: ['@weave/native'],
+  },
   '@weave/e2e': {
     folder: 'packages/e2e',
     mayImport: [

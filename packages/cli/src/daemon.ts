@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import { type Log, open, SOCKET, serve, type Weave } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { LogLevel } from './options.ts';
+
+export { open };
 
 export interface RunOptions {
   stateDir: string;
@@ -20,6 +23,9 @@ export const socketsIn = (pluginDir: string) => PLUGIN_NAMES.map((name) => join(
 
 /** The SDK in this process with its faces on, until a signal says stop; what is under way then is finished first. */
 export async function runDaemon(options: RunOptions): Promise<void> {
+  // Memory before speed: what a burst of garbage makes V8 take, it would hold for good.
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--optimize-for-size');
   const log = logger(options.logLevel);
   const stop = stopSignal();
   await using weave = await open({ stateDir: options.stateDir, runDir: options.runDir, log });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { connect, isWeaveError, SOCKET } from '@weave/sdk/client';
 import { Command } from 'commander';
-import { type RunOptions, runDaemon, runPlugin } from './daemon.ts';
+import type { RunOptions } from './daemon.ts';
 import {
   examples,
   type LogLevel,
@@ -36,6 +36,7 @@ const program = new Command('weave-docker-plugin')
     examples('weave-docker-plugin --nameserver 10.32.0.1', 'weave-docker-plugin --socket /run/docker/plugins/net.sock'),
   )
   .action(async ({ socket, ...rest }: Options) => {
+    const { runDaemon, runPlugin } = await import('./daemon.ts');
     const options: RunOptions = { ...rest, sockets: [socket] };
     try {
       await using weave = await connect({ socket: join(rest.runDir, SOCKET) });
@@ -46,8 +47,6 @@ const program = new Command('weave-docker-plugin')
     }
   });
 
-try {
-  await usageAfterErrors(program).parseAsync();
-} catch (error) {
-  failWith(error, false);
-}
+usageAfterErrors(program)
+  .parseAsync()
+  .catch((error: unknown) => failWith(error, false));

@@ -1,7 +1,8 @@
-import { rmSync } from 'node:fs';
+import { linkSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { asWeaveError, FACES, type Log, listen, type Weave, WeaveError } from '@weave/sdk';
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { FACES, type Log, listen, refusalOf, strictServer, type Weave, WeaveError } from '@weave/sdk';
+import type { FastifyError, FastifyInstance } from 'fastify';
 import { ipamDriver } from './ipam-driver.ts';
 import type { Methods } from './method.ts';
 import { type DriverOptions, networkDriver } from './network-driver.ts';
@@ -15,7 +16,7 @@ export const PLUGIN_NAMES = ['weave', 'weavemesh'] as const;
 const LAST_ORDERS_MS = 50;
 
 export interface PluginOptions extends DriverOptions {
-  /** By default one for each of {@link PLUGIN_NAMES}. The engine knows a driver by its socket's name. */
+  /** Names of one socket in one file system, by default {@link PLUGIN_NAMES}: the engine knows a driver by its socket's. */
   sockets?: readonly string[];
   log?: Log;
 }
@@ -30,16 +31,22 @@ export async function servePlugin(weave: Weave, options: PluginOptions = {}): Pr
   };
   let closing = false;
   const log = options.log ?? (() => undefined);
-  const apps = sockets.map(() => pluginServer(weave, { methods, log, isClosing: () => closing }));
+  const app = pluginServer(weave, { methods, log, isClosing: () => closing });
+  const [first, ...others] = sockets;
   // A socket appears only when everything can be answered: the engine never asks again for capabilities that failed.
-  await Promise.all(apps.map((app, index) => listen(app, sockets[index]!)));
+  await listen(app, first!);
+  for (const other of others) {
+    mkdirSync(dirname(other), { recursive: true, mode: 0o755 });
+    rmSync(other, { force: true });
+    linkSync(first!, other);
+  }
   return {
     // Whoever is cut off with a request written asks again, but with an empty body.
     [Symbol.asyncDispose]: async () => {
       closing = true;
       for (const socket of sockets) rmSync(socket, { force: true });
       await delay(LAST_ORDERS_MS);
-      await Promise.all(apps.map((app) => app.close()));
+      await app.close();
     },
   };
 }
@@ -51,8 +58,7 @@ interface Parts {
 }
 
 function pluginServer(weave: Weave, { methods, log, isClosing }: Parts): FastifyInstance {
-  const app = fastify({
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+  const app = strictServer({
     // Engines up to 20.10.25 send an empty Host.
     http: { requireHostHeader: false },
     // A connection that closes under a request makes the engine repeat it with an empty body (moby #39331).
@@ -67,10 +73,7 @@ function pluginServer(weave: Weave, { methods, log, isClosing }: Parts): Fastify
   // The engine names no content type, or one of its own.
   app.addContentTypeParser('*', { parseAs: 'string' }, async (_request: unknown, text: string) => parse(text));
   app.setErrorHandler<FastifyError>((error, request, reply) => {
-    const ours =
-      error.validation || (error.statusCode ?? 500) < 500
-        ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
-        : asWeaveError(error);
+    const ours = refusalOf(error);
     log(ours.kind === 'bug' ? 'error' : 'warn', 'refused', { method: request.url, ...ours.toJSON() });
     return reply
       .status(FACES[ours.kind].http)

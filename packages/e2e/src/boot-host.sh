@@ -42,7 +42,7 @@ for tool in iptables ip6tables; do
 done
 ln -s /usr/bin/docker /run/lab/bin/docker
 for command in weave weave-docker-plugin; do
-  printf '#!/bin/sh\nexec %s %s "$@"\n' "$node" "$commands/$command.js" >"/run/lab/bin/$command"
+  printf '#!/bin/sh\nexec %s %s "$@"\n' "$node" "$commands/$command.cjs" >"/run/lab/bin/$command"
   chmod +x "/run/lab/bin/$command"
 done
 

@@ -20,7 +20,7 @@ export interface HostOptions {
 
 export const dockerClient = '/usr/bin/docker';
 const bootScript = fileURLToPath(new URL('../src/boot-host.sh', import.meta.url));
-const commandsDir = fileURLToPath(new URL('../../cli/dist', import.meta.url));
+const commandsDir = fileURLToPath(new URL('../../cli/bin', import.meta.url));
 
 /** One machine of the lab: its own network, mount, pid and uts namespace. */
 export class Host {

@@ -19,6 +19,7 @@ export { dockerEngine, type Engine } from './engine.ts';
 export { inBackground, type Log } from './host.ts';
 export { type OpenOptions, open } from './open.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
-export { listen, serve } from './serve.ts';
+export { serve } from './serve.ts';
+export { listen, refusalOf, strictServer } from './server.ts';
 export { VERSION } from './version.ts';
 export type * from './weave.ts';

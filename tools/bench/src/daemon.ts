@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type Weave } from '@weave/sdk';
 
-export const command = fileURLToPath(new URL('../../../packages/cli/dist/weave.js', import.meta.url));
+export const command = fileURLToPath(new URL('../../../packages/cli/bin/weave.cjs', import.meta.url));
 const START_LIMIT_MS = 30_000;
 
 export interface Daemon extends AsyncDisposable {

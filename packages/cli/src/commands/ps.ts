@@ -30,7 +30,8 @@ const nameOf = ({ container, sandbox, id }: Endpoint): string =>
 const isNamed = ({ container }: Endpoint, word: string) =>
   container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
 
-const byName = (a: Endpoint, b: Endpoint) => nameOf(a).localeCompare(nameOf(b)) || a.id.localeCompare(b.id);
+/** By code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
+const byName = (a: Endpoint, b: Endpoint) => (nameOf(a) + a.id < nameOf(b) + b.id ? -1 : 1);
 
 /** As Weave prints it: scripts cut it at its spaces. */
 const line = (e: Endpoint): string => [nameOf(e), e.mac, ...e.addresses].join(' ');

@@ -41,7 +41,7 @@ interface ResetOptions extends CommonOptions {
 
 /** No daemon runs: what the last one left is removed by this process in its place. */
 async function resetAlone({ stateDir, runDir }: ResetOptions): Promise<void> {
-  const { open } = await import('@weave/sdk');
+  const { open } = await import('../daemon.ts');
   await using weave = await open({ stateDir, runDir });
   await weave.reset();
 }

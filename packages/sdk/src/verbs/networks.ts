@@ -14,7 +14,7 @@ export function networkVerbs(host: Host): Weave['networks'] {
         await host.carryOut({ changes, networks: [network.id] });
         return network;
       }),
-    list: async () => [...state.networks.values()].sort((a, b) => a.name.localeCompare(b.name)),
+    list: async () => [...state.networks.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     inspect: async (idOrName) => {
       const network = state.network(idOrName);
       return { ...network, endpoints: state.endpointsOf(network.id) };

@@ -1,0 +1,61 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { asWeaveError, WeaveError } from '@weave/core';
+import { Ajv, type ValidateFunction } from 'ajv';
+import fastify, { type FastifyError, type FastifyHttpOptions, type FastifyInstance } from 'fastify';
+
+/**
+ * A server that judges what was sent as it is: nothing is coerced, nothing dropped. A route's schema is compiled when it
+ * is first needed: all of them would be a third of the daemon's start, and ten megabytes.
+ */
+export function strictServer(options: FastifyHttpOptions<Server>): FastifyInstance {
+  const app = fastify(options);
+  const ajv = new Ajv();
+  app.setValidatorCompiler(({ schema }) => {
+    let compiled: ValidateFunction | undefined;
+    const validate = (data: unknown) => {
+      compiled ??= ajv.compile(schema as object);
+      const valid = compiled(data);
+      validate.errors = compiled.errors ?? null;
+      return valid;
+    };
+    validate.errors = null as NonNullable<ValidateFunction['errors']> | null;
+    return validate;
+  });
+  return app;
+}
+
+/** What fastify found wrong with a request, or what its answer failed with. */
+export const refusalOf = (error: FastifyError): WeaveError =>
+  error.validation || (error.statusCode ?? 500) < 500
+    ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
+    : asWeaveError(error);
+
+/** A socket left over from a killed daemon is replaced; that none runs is the host store's to say. */
+export async function listen(app: FastifyInstance, socket: string): Promise<void> {
+  closePromptly(app);
+  mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+  rmSync(socket, { force: true });
+  await app.listen({ path: socket });
+  chmodSync(socket, 0o660);
+}
+
+/** Closing waits for what is under way, and for nothing else. */
+function closePromptly(app: FastifyInstance): void {
+  const open = new Set<Socket>();
+  let closing = false;
+  app.server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  app.addHook('preClose', async () => {
+    closing = true;
+    // On which nothing was said yet: to Node they are not at rest, but begun.
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
+}

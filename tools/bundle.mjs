@@ -1,0 +1,60 @@
+// The commands, each in one file with all that it imports: a command starts twice as fast, and the daemon takes half the
+// memory. Run in packages/cli, after tsc.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { build } from 'esbuild';
+
+const outdir = 'dist/bundle';
+
+/** Only the daemon needs more than a client does. */
+const daemonApart = {
+  name: 'daemon-apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/daemon\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './daemon.cjs', external: true } : undefined,
+    ),
+};
+
+/** What of dockerode Weave has no use for: Docker over SSH, and BuildKit's sessions. */
+const absent = {
+  name: 'absent',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path }) => ({
+      path,
+      namespace: 'absent',
+    }));
+    onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
+const { metafile } = await build({
+  entryPoints: ['src/weave.ts', 'src/weave-docker-plugin.ts', 'src/daemon.ts'],
+  outdir,
+  outExtension: { '.js': '.cjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node22.18',
+  conditions: ['@weave/source'],
+  external: ['@weave/native'],
+  plugins: [daemonApart, absent],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+});
+writeFileSync(join(outdir, 'LICENSES'), licenses(Object.keys(metafile.inputs)));
+
+/** The licence of every package that is in the files: theirs say that it goes with them. */
+function licenses(inputs) {
+  const folders = new Set(inputs.flatMap((path) => /^.*node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
+  return [...folders]
+    .sort()
+    .map((folder) => {
+      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+      return `${name} ${version} (${license})\n\n${file ? readFileSync(folder + sep + file, 'utf8').trim() : ''}\n`;
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`);
+}
