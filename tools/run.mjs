@@ -1,8 +1,9 @@
-// The one entry behind `npm run demo|test|check|build`. Runs on any Node from 20 on, before anything is installed.
+// The one entry behind `npm run demo|test|check|build|bench`. Runs on any Node from 20 on, before anything is installed.
+import { bench } from './bench.mjs';
 import { build } from './build.mjs';
 import { check } from './check.mjs';
 import { demo } from './demo/demo.mjs';
-import { installDebianPackages, requireRoot } from './setup/debian.mjs';
+import { installDebianPackages, installRivals, requireRoot } from './setup/debian.mjs';
 import { installNodeModules } from './setup/node-modules.mjs';
 import { begin, StepFailed, say } from './setup/step.mjs';
 import { test } from './test.mjs';
@@ -24,6 +25,12 @@ const commands = {
     const failedChecks = await check(await build());
     if (!(await test(failedChecks))) process.exitCode = 1;
   },
+  async bench(parts) {
+    await installNodeModules();
+    await installRivals();
+    await build();
+    await bench(parts);
+  },
   async demo(args) {
     if (args.includes('--down')) return demo.down();
     await installNodeModules();
@@ -35,6 +42,7 @@ const commands = {
 
 const rootFor = {
   test: 'the tests make network namespaces and start Docker engines',
+  bench: 'the benchmarks make network namespaces and start Docker engines',
   demo: 'the demo starts a Docker engine and makes network interfaces',
 };
 

@@ -21,12 +21,20 @@ const needs = [
   },
   { name: 'iputils-ping', commands: ['ping'], why: 'tests send packets with it' },
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
+  { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
+];
+/** What only the benchmarks compare with. */
+const rivals = [
+  { name: 'containernetworking-plugins', files: ['/usr/lib/cni/bridge'], why: 'the benchmark compares with CNI' },
+  { name: 'netavark', files: ['/usr/lib/podman/netavark'], why: 'the benchmark compares with Podman' },
 ];
 const policy = '/usr/sbin/policy-rc.d';
 
-export async function installDebianPackages() {
-  const missing = needs.filter(
+export const installRivals = () => installDebianPackages([...needs, ...rivals]);
+
+export async function installDebianPackages(wanted = needs) {
+  const missing = wanted.filter(
     ({ commands = [], files = [] }) => !commands.every(installed) || !files.every(existsSync),
   );
   if (missing.length === 0) return;
