@@ -27,6 +27,19 @@ const absent = {
   },
 };
 
+/** Commander starts other programs as its subcommands where one asks for that; Weave does not. */
+const unstarted = {
+  name: 'unstarted',
+  setup({ onResolve, onLoad }) {
+    const onUse =
+      "Object.defineProperty(exports, 'spawn', { get: () => process.getBuiltinModule('child_process').spawn });";
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      importer.includes('commander') ? { path: 'child_process', namespace: 'unstarted' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'unstarted' }, () => ({ contents: onUse }));
+  },
+};
+
 const { metafile } = await build({
   entryPoints: ['src/weave.ts', 'src/weave-docker-plugin.ts', 'src/daemon.ts'],
   outdir,
@@ -37,7 +50,7 @@ const { metafile } = await build({
   target: 'node22.18',
   conditions: ['@weave/source'],
   external: ['@weave/native'],
-  plugins: [daemonApart, absent],
+  plugins: [daemonApart, absent, unstarted],
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',

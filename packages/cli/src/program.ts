@@ -8,24 +8,29 @@ import { statusCommand, versionCommand } from './commands/status.ts';
 import { resetCommand, stopCommand } from './commands/stop.ts';
 import { usageAfterErrors } from './options.ts';
 
-/** The `weave` command; each subcommand parses, calls the SDK and prints. */
-export function buildProgram(): Command {
+const COMMANDS = {
+  launch: launchCommand,
+  stop: stopCommand,
+  reset: resetCommand,
+  status: statusCommand,
+  network: networkCommand,
+  attach: attachCommand,
+  detach: detachCommand,
+  ps: psCommand,
+  daemon: daemonCommand,
+  version: versionCommand,
+};
+
+/**
+ * The `weave` command; each subcommand parses, calls the SDK and prints. Where `word`, the first that was typed, names
+ * one of them, the others are left out: making them takes as long as the daemon does to answer.
+ */
+export function buildProgram(word = ''): Command {
   const program = new Command('weave')
     .description('Container networks: any container, any host, nothing else to set up.')
     .configureHelp({ showGlobalOptions: true });
-  for (const command of [
-    launchCommand(),
-    stopCommand(),
-    resetCommand(),
-    statusCommand(),
-    networkCommand(),
-    attachCommand(),
-    detachCommand(),
-    psCommand(),
-    daemonCommand(),
-    versionCommand(),
-  ])
-    program.addCommand(command);
+  const chosen = Object.entries(COMMANDS).filter(([name]) => name === word);
+  for (const [, make] of chosen.length > 0 ? chosen : Object.entries(COMMANDS)) program.addCommand(make());
   program.addHelpText('after', EXAMPLES);
   return usageAfterErrors(program);
 }

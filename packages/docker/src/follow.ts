@@ -7,6 +7,8 @@ import { PLUGIN_NAMES } from './plugin.ts';
 import { containerOf, type Inspect, inspector, snapshot } from './snapshot.ts';
 
 const RETRY_MS = 1000;
+/** The engine says that a container is connected while it starts it; looking then would take its time. */
+const STARTING_MS = 200;
 
 interface EngineEvent {
   Type: string;
@@ -38,6 +40,9 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
   const lines = createInterface({ input: stream });
   const events = lines[Symbol.asyncIterator]();
   const inspect = inspector(docker, signal);
+  const names = learner((id) =>
+    inBackground(log, 'a container could not be looked at', () => tell(weave, inspect, id)),
+  );
   try {
     log('info', 'following the engine');
     await inBackground(log, 'the engine could not be reported', async () =>
@@ -45,22 +50,23 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
     );
     for (let next = await events.next(); !next.done && !signal.aborted; next = await events.next()) {
       const event = JSON.parse(next.value) as EngineEvent;
-      await inBackground(log, 'an engine event could not be followed', () => handle(weave, inspect, event));
+      await inBackground(log, 'an engine event could not be followed', () => handle(weave, names, event));
     }
   } finally {
     (stream as Readable).destroy();
+    await names.end();
   }
 }
 
-async function handle(weave: Weave, inspect: Inspect, { Type, Action, Actor }: EngineEvent): Promise<void> {
+async function handle(weave: Weave, names: Learner, { Type, Action, Actor }: EngineEvent): Promise<void> {
   const { ID, Attributes } = Actor;
   if (Type === 'container' && Action === 'destroy') await weave.engine.removed(ID);
-  if (Type === 'container' && (Action === 'start' || Action === 'rename')) await tell(weave, inspect, ID);
+  if (Type === 'container' && (Action === 'start' || Action === 'rename')) await names.now(ID);
   if (Type !== 'network' || !isOurs(Attributes.type)) return;
   // Its driver call may have failed: for the engine the network is gone all the same.
   if (Action === 'destroy') await weave.networks.forget(ID);
   if (Action === 'create') await weave.engine.named(ID, Attributes.name ?? ID.slice(0, 12));
-  if (Action === 'connect' && Attributes.container) await tell(weave, inspect, Attributes.container);
+  if (Action === 'connect' && Attributes.container) names.soon(Attributes.container);
 }
 
 const isOurs = (driver: string | undefined) => PLUGIN_NAMES.some((name) => name === driver);
@@ -68,4 +74,40 @@ const isOurs = (driver: string | undefined) => PLUGIN_NAMES.some((name) => name 
 async function tell(weave: Weave, inspect: Inspect, id: string): Promise<void> {
   const container = await containerOf(inspect, id);
   if (container) await weave.engine.started(container);
+}
+
+interface Learner {
+  now(container: string): Promise<void>;
+  /** Unless `now` comes first. */
+  soon(container: string): void;
+  end(): Promise<void>;
+}
+
+function learner(learn: (container: string) => Promise<void>): Learner {
+  const waiting = new Map<string, NodeJS.Timeout>();
+  const learning = new Set<Promise<void>>();
+  const cancel = (container: string) => {
+    clearTimeout(waiting.get(container));
+    waiting.delete(container);
+  };
+  function now(container: string): Promise<void> {
+    cancel(container);
+    const learned = learn(container).finally(() => learning.delete(learned));
+    learning.add(learned);
+    return learned;
+  }
+  return {
+    now,
+    soon(container) {
+      cancel(container);
+      waiting.set(
+        container,
+        setTimeout(() => void now(container), STARTING_MS),
+      );
+    },
+    async end() {
+      for (const container of waiting.keys()) cancel(container);
+      await Promise.all(learning);
+    },
+  };
 }

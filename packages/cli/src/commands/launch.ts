@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,6 +54,8 @@ async function start(options: Options, socket: string) {
   };
   const words = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
   const args = [...process.execArgv, process.argv[1]!, 'daemon', ...words];
+  // Imported only here: it takes 2 ms, which every command would spend.
+  const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
   let exited = false;
   child.once('exit', () => (exited = true));

@@ -2,7 +2,7 @@ import { createLab, type Host } from '@weave/e2e';
 import { measured, timed } from '../measure.ts';
 import { post } from '../post.ts';
 
-const COUNT = 24;
+const COUNT = 40;
 
 type Samples = Record<string, number[]>;
 
