@@ -9,6 +9,9 @@ import { type Results, table } from './table.ts';
 
 const results = fileURLToPath(new URL('../results.json', import.meta.url));
 
+const readme = fileURLToPath(new URL('../README.md', import.meta.url));
+const MARKS = /<!-- results -->\n|<!-- end -->\n/;
+
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(parts, name));
 if (unknown.length > 0) {
@@ -32,6 +35,7 @@ const order = Object.keys(parts);
 const all = [...kept, ...measures].sort((a, b) => order.indexOf(a.part) - order.indexOf(b.part));
 writeFileSync(results, `${JSON.stringify({ ...now, measures: all }, null, 2)}\n`);
 console.log(table(now, before));
+writeReadme(table({ ...now, measures: all }));
 if (failed.length > 0) {
   console.error(`could not be measured: ${failed.join(', ')}`);
   process.exitCode = 1;
@@ -68,4 +72,9 @@ function readResults(): Results | undefined {
   } catch {
     return undefined;
   }
+}
+
+function writeReadme(text: string): void {
+  const [head, , tail] = readFileSync(readme, 'utf8').split(MARKS);
+  writeFileSync(readme, `${head}<!-- results -->\n\n${text}\n\n<!-- end -->\n${tail}`);
 }
