@@ -29,10 +29,11 @@ export interface ConnectOptions {
 export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: ConnectOptions = {}): Promise<Weave> {
   const open = new Set<Events>();
   const beginning = new Set<Promise<void>>();
+  const inTurn = atMost(AT_ONCE);
   /** A verb is not asked for before the daemon knows of those who listen already. */
   async function call<V extends VerbName>(verb: V, params: Params<V>): Promise<never> {
     await Promise.allSettled(beginning);
-    return (await post(socket, verb, params)) as never;
+    return (await inTurn(() => post(socket, verb, params))) as never;
   }
   function events(): Events {
     const { begun, events: listening } = eventsOf(socket, () => open.delete(listening));
@@ -87,6 +88,26 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
   };
   if (check) await weave.status();
   return weave;
+}
+
+/** Each is a connection; a program that attaches thousands shall not have as many open. */
+const AT_ONCE = 100;
+
+/** Runs work, so much of it at once and the rest in the order of asking. */
+function atMost(limit: number) {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (running === limit) await new Promise<void>((go) => waiting.push(go));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
 }
 
 function unreachable(socket: string, cause: unknown): WeaveError {

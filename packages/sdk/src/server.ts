@@ -38,7 +38,8 @@ export async function listen(app: FastifyInstance, socket: string): Promise<void
   closePromptly(app);
   mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
   rmSync(socket, { force: true });
-  await app.listen({ path: socket });
+  // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
+  await app.listen({ path: socket, backlog: 4096 });
   chmodSync(socket, 0o660);
 }
 
