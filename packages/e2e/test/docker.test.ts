@@ -276,3 +276,58 @@ test('twenty at once, and nothing left of them', async (t) => {
   t.equal(await host.weave('ps'), '');
   await remove([], ['crowd']);
 });
+
+test('networks of a running container, over restarts of it, of weave and of the engine', async (t) => {
+  await host.dockerd.stop();
+  await host.dockerd.start({ args: ['--live-restore'] });
+  await network('late', '--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64');
+  await network('agate', '--subnet', '10.67.0.0/24', '-o', 'works.weave.gateway=weave');
+  await host.docker('run', '-d', '--name', 'bridged', 'busybox', 'sleep', '3600');
+  await run('far', 'late', '--sysctl', 'net.ipv4.icmp_echo_ignore_broadcasts=0');
+  await host.docker('network', 'connect', '--link-local-ip', '169.254.7.7', 'late', 'bridged');
+  for (const name of ['bridged', 'far']) await host.docker('network', 'connect', 'agate', name);
+
+  const isRight = async (t: Test) => {
+    const shown = (await inside('bridged', 'ip addr')).stdout;
+    for (const field of ['IPAddress', 'GlobalIPv6Address', 'MacAddress'])
+      t.match(shown, await addressOf('bridged', 'late', field), field);
+    t.match(shown, '169.254.7.7/', 'what the engine alone knows of');
+    await reaches(t, 'bridged', await addressOf('far', 'late'));
+    await reaches(t, 'bridged', await addressOf('far', 'late', 'GlobalIPv6Address'));
+    await reaches(t, 'bridged', await addressOf('far', 'agate'));
+    await reaches(t, 'bridged', await addressOf('bridged', 'late', 'GlobalIPv6Address'), 'itself');
+    await reaches(t, 'bridged', 'far', 'by name');
+    await reaches(t, 'far', 'bridged', 'by name');
+    await reaches(t, 'bridged', '224.0.0.1', 'multicast');
+    await reaches(t, 'bridged', underlayAddress, 'the way out');
+    t.match((await inside('bridged', 'ip route')).stdout, 'default via 10.67.0.1', 'which is Weave');
+    t.strictSame(await counted('bridged'), ['eth0', 'ethwe0', 'ethwe1'], 'docker stats counts all of them');
+  };
+  await t.test('connected', isRight);
+
+  await host.docker('restart', '-t', '0', 'bridged');
+  await t.test('restarted', isRight);
+
+  await host.weave('stop');
+  await host.weave('launch', '--local');
+  await host.dockerd.restart('SIGKILL');
+  await t.test('as the engine finds it, which did not run for a while', isRight);
+
+  await host.docker('network', 'disconnect', 'late', 'bridged');
+  t.notMatch((await inside('bridged', 'ip addr')).stdout, '10.66.0.', 'disconnected');
+  await reaches(t, 'bridged', await addressOf('far', 'agate'), 'the other network goes on');
+  await host.docker('network', 'connect', '--link-local-ip', '169.254.7.7', 'late', 'bridged');
+  await reaches(t, 'bridged', await addressOf('far', 'late'), 'and connected again');
+  await host.docker('network', 'disconnect', 'agate', 'bridged');
+  t.match((await inside('bridged', 'ip route')).stdout, 'default via 172.17.0.1', 'the way out is the bridge’s again');
+
+  await remove(['bridged', 'far'], ['late', 'agate']);
+  t.equal((await switchLinks(host)).length, 2, 'nothing is left of them');
+});
+
+/** The interfaces whose traffic the engine knows of. */
+async function counted(container: string): Promise<string[]> {
+  const url = `http://engine/containers/${container}/stats?stream=false`;
+  const stats = (await host.json(['curl', '-s', '--unix-socket', '/run/docker.sock', url])) as { networks: object };
+  return Object.keys(stats.networks).sort();
+}
