@@ -26,6 +26,11 @@ export declare class Kernel {
    * read says so in the answer.
    */
   observe(queries: Array<Query>): Promise<Observed[]>
+  /**
+   * Calls back with what anybody changes from now on, gathered for at most half a second, until the handle is
+   * closed. Does not keep the process alive.
+   */
+  watch(changed: (changed: Changed) => void): void
   /** Deletes everything in the switch and unpins it. The handle is closed by it. */
   destroy(): Promise<void>
   /** Stops the worker after what was asked of it before. The switch stays. */
@@ -36,6 +41,16 @@ export declare class Kernel {
 export interface Applied {
   done: number
   failed?: Failure
+}
+
+/** What changed since the last time, by whosever doing. */
+export interface Changed {
+  /** Links of the switch: themselves, what is on them, or on the far ends of their pairs. */
+  links: Array<string>
+  /** The packet filter of the host or of the switch. */
+  packetFilter: boolean
+  /** Notifications were lost: anything may have changed. */
+  lost: boolean
 }
 
 /**

@@ -131,10 +131,26 @@ test('thrown errors carry the errno name as code', () => {
   assert.throws(() => Kernel.open('/etc/hostname'), { code: 'EEXIST' });
 });
 
+test('what others change is told, until the handle is closed', async () => {
+  const path = join(directory, 'watched');
+  const watched = Kernel.open(path);
+  const told = [];
+  watched.watch((changed) => told.push(changed));
+  const until = async (holds) => {
+    for (let tries = 0; !told.some(holds) && tries < 300; tries++) await new Promise((r) => setTimeout(r, 10));
+    assert.ok(told.some(holds), JSON.stringify(told));
+  };
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  execFileSync('nsenter', [`--net=${path}`, 'ip', 'link', 'add', 'br7', 'type', 'bridge']);
+  await until(({ links, lost }) => links.includes('br7') && !lost);
+  await watched.destroy();
+});
+
 test('an idle kernel lets the process end, a pending promise keeps it', () => {
   const script = `
     import { Kernel } from '@weave/native';
     const kernel = Kernel.open(${JSON.stringify(switchPath)});
+    kernel.watch(() => undefined);
     kernel.observe([{ netns: 'switch' }]).then(([seen]) => console.log('first', seen.links[0].name));
   `;
   const options = { encoding: 'utf8', timeout: 10_000, cwd: here };

@@ -9,14 +9,21 @@ mod convert;
 mod observed;
 mod op;
 
-use napi::{Env, JsError, bindgen_prelude::Object};
+use napi::{
+    Env, JsError,
+    bindgen_prelude::Object,
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
 use napi_derive::napi;
 use weave_kernel::{Error, Settings};
 
 use crate::{
-    observed::{Observed, Query},
+    observed::{Changed, Observed, Query},
     op::{Applied, Op},
 };
+
+/// A function of JavaScript's that may be called from any thread, and is no reason for Node to go on.
+type Told = ThreadsafeFunction<Changed, (), Changed, napi::Status, false, true>;
 
 /// Its status is the errno's name, which becomes the JavaScript error's `code`.
 type CodedError = napi::Error<String>;
@@ -76,6 +83,16 @@ impl Kernel {
             });
         });
         Ok(promise)
+    }
+
+    /// Calls back with what anybody changes from now on, gathered for at most half a second, until the handle is
+    /// closed. Does not keep the process alive.
+    #[napi(catch_unwind, ts_args_type = "changed: (changed: Changed) => void")]
+    pub fn watch(&self, changed: Told) -> Result<(), CodedError> {
+        let tell = move |what: weave_kernel::Changed| {
+            changed.call(what.into(), ThreadsafeFunctionCallMode::NonBlocking);
+        };
+        self.kernel.watch(tell).map_err(coded)
     }
 
     /// Deletes everything in the switch and unpins it. The handle is closed by it.

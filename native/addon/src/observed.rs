@@ -152,3 +152,24 @@ impl From<weave_kernel::Observed> for Observed {
 fn each<I, O>(items: Vec<I>, convert: fn(I) -> O) -> Vec<O> {
     items.into_iter().map(convert).collect()
 }
+
+/// What changed since the last time, by whosever doing.
+#[napi(object, object_from_js = false)]
+pub struct Changed {
+    /// Links of the switch: themselves, what is on them, or on the far ends of their pairs.
+    pub links: Vec<String>,
+    /// The packet filter of the host or of the switch.
+    pub packet_filter: bool,
+    /// Notifications were lost: anything may have changed.
+    pub lost: bool,
+}
+
+impl From<weave_kernel::Changed> for Changed {
+    fn from(changed: weave_kernel::Changed) -> Self {
+        Self {
+            links: changed.links.into_iter().collect(),
+            packet_filter: changed.packet_filter,
+            lost: changed.lost,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         mpsc::{Sender, channel},
     },
 };
@@ -18,6 +18,7 @@ use crate::{
     observed::Observed,
     op::{Applied, Op, Query},
     pin,
+    watch::{Changed, Watch},
     worker::{self, Ground, Job, Worker},
 };
 
@@ -41,6 +42,8 @@ impl Settings {
 
 pub struct Kernel {
     jobs: Mutex<Option<Sender<Job>>>,
+    watch: Mutex<Option<Watch>>,
+    ground: Ground,
     switch_path: PathBuf,
 }
 
@@ -52,10 +55,24 @@ impl Kernel {
     pub fn open(settings: &Settings) -> Result<Self> {
         let host = netns::open(&settings.host_path)?;
         let switch = pin::open(&settings.switch_path, &host)?;
+        let ground = Ground { host, switch };
         Ok(Self {
-            jobs: Mutex::new(Some(worker::start(Ground { host, switch })?)),
+            jobs: Mutex::new(Some(worker::start(ground.clone())?)),
+            watch: Mutex::new(None),
+            ground,
             switch_path: settings.switch_path.clone(),
         })
+    }
+
+    /// Tells what changes from now on, gathered, on a thread of its own; until the handle is closed, or this is called
+    /// again.
+    ///
+    /// # Errors
+    /// Whatever keeps a thread from being had.
+    pub fn watch(&self, tell: impl FnMut(Changed) + Send + 'static) -> Result<()> {
+        let watch = Watch::start(&self.ground.host, &self.ground.switch, tell)?;
+        *lock(&self.watch) = Some(watch);
+        Ok(())
     }
 
     /// Applies batches, in the order of the calls, and hands one answer for each to `reply`, on the worker's thread.
@@ -98,12 +115,13 @@ impl Kernel {
 
     /// Stops the worker after the jobs before. The switch stays.
     pub fn close(&self) {
-        *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.watch) = None;
+        *lock(&self.jobs) = None;
     }
 
     /// A job that cannot be handed over is done here, with a refusal for a worker.
     fn submit(&self, job: Job) {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs = lock(&self.jobs);
         let unsent = match jobs.as_ref() {
             Some(jobs) => jobs.send(job).err().map(|error| error.0),
             None => Some(job),
@@ -141,6 +159,10 @@ impl Kernel {
             .recv()
             .unwrap_or_else(|_| Err(Error::panicked("the worker is gone")))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call of several inputs with one output each. It replies exactly once, whatever happens to it.

@@ -14,6 +14,7 @@ mod kernel;
 mod link;
 mod message;
 mod netns;
+mod news;
 mod observe;
 mod observed;
 mod op;
@@ -25,6 +26,7 @@ mod socket;
 mod sysctl;
 mod veth;
 mod vxlan;
+mod watch;
 mod worker;
 
 pub use background::REAP_GROUP;
@@ -35,3 +37,4 @@ pub use observed::{
     Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
 };
 pub use op::{Applied, Bridge, Failure, Op, Peer, Query, Veth, Vxlan};
+pub use watch::Changed;
