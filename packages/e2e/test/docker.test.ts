@@ -277,7 +277,7 @@ test('twenty at once, and nothing left of them', async (t) => {
   await remove([], ['crowd']);
 });
 
-test('networks of a running container, over restarts of it, of weave and of the engine', async (t) => {
+test('networks of a running container, over restarts of weave, of the engine and of it', async (t) => {
   await host.dockerd.stop();
   await host.dockerd.start({ args: ['--live-restore'] });
   await network('late', '--ipv6', '--subnet', '10.66.0.0/24', '--subnet', 'fd00:66::/64');
@@ -301,33 +301,32 @@ test('networks of a running container, over restarts of it, of weave and of the 
     await reaches(t, 'bridged', '224.0.0.1', 'multicast');
     await reaches(t, 'bridged', underlayAddress, 'the way out');
     t.match((await inside('bridged', 'ip route')).stdout, 'default via 10.67.0.1', 'which is Weave');
-    t.strictSame(await counted('bridged'), ['eth0', 'ethwe0', 'ethwe1'], 'docker stats counts all of them');
+    t.equal(await counted('bridged'), 3, 'docker stats counts all of them');
   };
   await t.test('connected', isRight);
-
-  await host.docker('restart', '-t', '0', 'bridged');
-  await t.test('restarted', isRight);
 
   await host.weave('stop');
   await host.weave('launch', '--local');
   await host.dockerd.restart('SIGKILL');
   await t.test('as the engine finds it, which did not run for a while', isRight);
 
-  await host.docker('network', 'disconnect', 'late', 'bridged');
-  t.notMatch((await inside('bridged', 'ip addr')).stdout, '10.66.0.', 'disconnected');
-  await reaches(t, 'bridged', await addressOf('far', 'agate'), 'the other network goes on');
-  await host.docker('network', 'connect', '--link-local-ip', '169.254.7.7', 'late', 'bridged');
-  await reaches(t, 'bridged', await addressOf('far', 'late'), 'and connected again');
   await host.docker('network', 'disconnect', 'agate', 'bridged');
+  t.notMatch((await inside('bridged', 'ip addr')).stdout, '10.67.0.', 'disconnected');
   t.match((await inside('bridged', 'ip route')).stdout, 'default via 172.17.0.1', 'the way out is the bridge’s again');
+  await reaches(t, 'bridged', await addressOf('far', 'late'), 'the other network goes on');
+  await host.docker('network', 'connect', 'agate', 'bridged');
+  await t.test('connected again', isRight);
+
+  await host.docker('restart', '-t', '0', 'bridged');
+  await t.test('restarted', isRight);
 
   await remove(['bridged', 'far'], ['late', 'agate']);
   t.equal((await switchLinks(host)).length, 2, 'nothing is left of them');
 });
 
-/** The interfaces whose traffic the engine knows of. */
-async function counted(container: string): Promise<string[]> {
+/** How many interfaces the engine counts the traffic of. */
+async function counted(container: string): Promise<number> {
   const url = `http://engine/containers/${container}/stats?stream=false`;
   const stats = (await host.json(['curl', '-s', '--unix-socket', '/run/docker.sock', url])) as { networks: object };
-  return Object.keys(stats.networks).sort();
+  return Object.keys(stats.networks).length;
 }
