@@ -65,9 +65,16 @@ function licenses(inputs) {
   return [...folders]
     .sort()
     .map((folder) => {
-      const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
       const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
-      return `${name} ${version} (${license})\n\n${file ? readFileSync(folder + sep + file, 'utf8').trim() : ''}\n`;
+      const text = file
+        ? readFileSync(folder + sep + file, 'utf8').trim()
+        : `Its package brings no text. By ${authorOf(author)}.`;
+      return `${name} ${version} (${license})\n\n${text}\n`;
     })
     .join(`\n${'-'.repeat(80)}\n\n`);
+}
+
+function authorOf(author) {
+  return typeof author === 'object' ? [author.name, author.email].filter(Boolean).join(', ') : author;
 }

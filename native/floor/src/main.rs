@@ -1,7 +1,8 @@
 //! What the kernel alone takes for an attach, and how long a rival's command takes: the references of the benchmarks.
 //! Reads one command a line and answers each with the microseconds it took:
 //!
-//! - `attach NUMBER NETNS`: a veth from a bridge of its own into NETNS, up, with two addresses and a default route
+//! - `attach NUMBER NETNS QUEUES`: a veth from a bridge of its own into NETNS, up, with two addresses and a default
+//!   route; each end with so many queues, or as many as the kernel likes where that is 0
 //! - `detach NUMBER`: deletes that veth
 //! - `run FILE KEY=VALUE… -- COMMAND…`: a process with FILE for its standard input, from fork to exit
 
@@ -17,8 +18,9 @@ use std::{
 };
 
 use message::{
-    CHANGE, CREATE, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO,
-    IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, Send, VETH_INFO_PEER, ifaddr, ifinfo, rtmsg,
+    Attributes, CHANGE, CREATE, IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
+    IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, IFLA_NUM_RX_QUEUES, IFLA_NUM_TX_QUEUES,
+    Send, VETH_INFO_PEER, ifaddr, ifinfo, rtmsg,
 };
 use nix::{
     errno::Errno,
@@ -46,8 +48,9 @@ fn main() -> Outcome<()> {
         let words: Vec<&str> = line.split(' ').collect();
         let started = Instant::now();
         match words.as_slice() {
-            ["attach", number, netns] => {
-                attach(&socket, bridge, number.parse()?, &File::open(netns)?)?;
+            ["attach", number, netns, queues] => {
+                let pair = (number.parse()?, queues.parse()?);
+                attach(&socket, bridge, pair, &File::open(netns)?)?;
                 setns(&inside, CloneFlags::CLONE_NEWNET)?;
             }
             ["detach", number] => delete(&socket, &port(number.parse()?))?,
@@ -64,7 +67,12 @@ fn main() -> Outcome<()> {
 }
 
 /// The two sends that no attach can do without.
-fn attach(socket: &OwnedFd, bridge: u32, number: u16, netns: &File) -> Outcome<()> {
+fn attach(
+    socket: &OwnedFd,
+    bridge: u32,
+    (number, queues): (u16, u32),
+    netns: &File,
+) -> Outcome<()> {
     let [high, low] = number.to_be_bytes();
     let mut send = Send::default();
     {
@@ -72,19 +80,28 @@ fn attach(socket: &OwnedFd, bridge: u32, number: u16, netns: &File) -> Outcome<(
         veth.put(IFLA_IFNAME, port(number).as_bytes())
             .put(IFLA_MASTER, &bridge.to_ne_bytes())
             .put(IFLA_MTU, &MTU);
+        put_queues(&mut veth, queues);
         let mut info = veth.nest(IFLA_LINKINFO);
         info.put(IFLA_INFO_KIND, b"veth");
         let mut data = info.nest(IFLA_INFO_DATA);
-        data.nest(VETH_INFO_PEER)
-            .raw(&ifinfo(0, false))
+        let mut peer = data.nest(VETH_INFO_PEER);
+        peer.raw(&ifinfo(0, false))
             .put(IFLA_IFNAME, b"eth0\0")
             .put(IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes())
             .put(IFLA_ADDRESS, &[2, 0, 10, 0, high, low])
             .put(IFLA_MTU, &MTU);
+        put_queues(&mut peer, queues);
     }
     transact(socket, &send)?;
     setns(netns, CloneFlags::CLONE_NEWNET)?;
     configure([high, low])
+}
+
+fn put_queues(end: &mut Attributes, queues: u32) {
+    if queues > 0 {
+        end.put(IFLA_NUM_TX_QUEUES, &queues.to_ne_bytes())
+            .put(IFLA_NUM_RX_QUEUES, &queues.to_ne_bytes());
+    }
 }
 
 fn configure([high, low]: [u8; 2]) -> Outcome<()> {

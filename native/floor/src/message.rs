@@ -13,6 +13,8 @@ pub const IFLA_LINKINFO: u16 = 18;
 pub const IFLA_INFO_KIND: u16 = 1;
 pub const IFLA_INFO_DATA: u16 = 2;
 pub const IFLA_NET_NS_FD: u16 = 28;
+pub const IFLA_NUM_TX_QUEUES: u16 = 31;
+pub const IFLA_NUM_RX_QUEUES: u16 = 32;
 pub const VETH_INFO_PEER: u16 = 1;
 
 /// Requests that go out in one send.

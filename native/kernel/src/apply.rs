@@ -229,15 +229,21 @@ impl Batch<'_> {
             group: Some(REAP_GROUP),
             ..Traits::default()
         };
-        let answers = site.socket.transact([
-            &link::set_index(found.index, &retired),
-            &link::rename(found.index, &format!("wr{:x}", found.index)),
-        ])?;
-        // Only the first must succeed: a link that keeps its name, as one that is up does before Linux 6.2, is
-        // deleted all the same. Taking it down as well would be a wait for an RCU grace period of its own.
-        match answers.into_iter().next() {
-            Some(Err(error)) if !error.is(Errno::ENODEV) => return Err(error),
-            _ => {}
+        match site.socket.change(&link::set_index(found.index, &retired)) {
+            Err(error) if error.is(Errno::ENODEV) => return Ok(()),
+            outcome => outcome?,
+        }
+        let rename = link::rename(found.index, &format!("wr{:x}", found.index));
+        if site.socket.change(&rename).is_err() {
+            // Before Linux 6.2 a link that is up keeps its name. Down it goes only then: that waits for RCU by itself.
+            let down = Traits {
+                up: Some(false),
+                ..Traits::default()
+            };
+            // A link that keeps its name after all is deleted all the same.
+            let _ = site
+                .socket
+                .transact([&link::set_index(found.index, &down), &rename]);
         }
         self.background.reap(&site.netns);
         Ok(())

@@ -149,7 +149,7 @@ impl Duties {
     fn reap(&mut self) {
         self.reap_at = None;
         for netns in self.namespaces.drain().map(|(_, netns)| netns) {
-            // A failure leaves the links down and out of use; the next round or start takes them.
+            // A failure leaves the links out of use; the next round or start takes them.
             contained(|| reap(&netns));
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     link::Link,
     message::{address, link, neighbour, route},
+    netns::SWITCH,
     observed::{
         Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
         ObservedSysctl,
@@ -26,6 +27,10 @@ const FAMILIES: [AddressFamily; 2] = [AddressFamily::Inet, AddressFamily::Inet6]
 
 /// Answers a query; a panic in it becomes its error.
 pub fn observe(sites: &mut Sites, query: &Query) -> Observed {
+    if query.netns == SWITCH {
+        // What is read to be judged, and then to be mended, shall not be mended by what was believed before.
+        sites.forget_switch();
+    }
     let observed = contain(|| {
         let mut reader = Reader::new(sites.at(&query.netns)?);
         match &query.links {

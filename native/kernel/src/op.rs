@@ -69,7 +69,7 @@ pub enum Op {
         netns: String,
         name: String,
     },
-    /// `ip link set NAME nomaster down group REAP name …`; the reaper deletes the group soon after.
+    /// `ip link set NAME nomaster group REAP name …`; the reaper deletes the group soon after.
     RetireLink {
         netns: String,
         name: String,

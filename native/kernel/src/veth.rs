@@ -70,13 +70,16 @@ fn parse_mac(field: &str, text: Option<&str>) -> Result<Option<parse::Mac>> {
     text.map(|text| parse::mac(field, text)).transpose()
 }
 
-/// Both ends when they exist, are where they are wanted and belong together.
+/// Both ends when they exist, are where they are wanted, belong together and are not about to be deleted.
 fn find_pair(sites: &mut Sites, veth: &Veth, far_netns: &Netns) -> Result<Option<(Link, Link)>> {
     let near = sites.at(&veth.netns)?.link(&veth.name)?;
     let far = sites.at(&veth.peer.netns)?.link(&veth.peer.name)?;
     let (Some(near), Some(far)) = (near, far) else {
         return Ok(None);
     };
+    if near.group == REAP_GROUP {
+        return Ok(None);
+    }
     let paired = are_paired(sites, veth, far_netns, (&near, &far))?;
     Ok(paired.then_some((near, far)))
 }

@@ -1,5 +1,8 @@
 //! Retiring: out of use at once, deleted soon after by another thread.
 
+// A test may panic.
+#![allow(clippy::unwrap_used)]
+
 mod lab;
 
 use std::time::{Duration, Instant};
@@ -79,6 +82,28 @@ fn a_retired_link_carries_nothing_any_more() {
     host.apply_all(vec![retire("switch", "vb")]);
     assert_eq!(host.link("switch", "vb"), None);
     assert!(!a.run("ping -n -c 1 -W 0.2 10.32.0.3").status.success());
+}
+
+/// As before Linux 6.2: no retired link can get the name that it is to have.
+#[test]
+fn a_retired_link_that_keeps_its_name_makes_room() {
+    let host = Host::with_bridge();
+    let container = Container::new();
+    for n in 1..40 {
+        host.in_switch(&format!("ip link property add dev br0 altname wr{n:x}"));
+    }
+    host.apply_all(attach("va", &container, 2));
+    for _ in 0..3 {
+        let mut ops = vec![retire("switch", "va")];
+        ops.extend(attach("va", &container, 2));
+        host.apply_all(ops);
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(
+        host.link("switch", "va").unwrap().master.as_deref(),
+        Some("br0")
+    );
+    assert!(host.link(&container.path, "ethwe").is_some());
 }
 
 #[test]

@@ -37,16 +37,21 @@ fn a_bridge_that_somebody_made_anew_is_found() {
     let host = Host::with_bridge();
     let (a, b) = (Container::new(), Container::new());
     host.apply_all(attach("va", &a, 2));
-    let inside = |command: &str| {
-        let entered = format!("nsenter --net={} ip link {command}", path(&host));
-        assert!(host.container.run(&entered).status.success());
-    };
-    inside("delete br0");
-    inside("add br0 up type bridge");
+    host.in_switch("ip link delete br0");
+    host.in_switch("ip link add br0 up type bridge");
     host.apply_all(attach("vb", &b, 3));
     let port = host.link("switch", "vb").unwrap();
     assert_eq!(port.master.as_deref(), Some("br0"));
-    inside("delete br0");
+    // The remembered index is now another name's: whoever looks at the switch finds out.
+    host.in_switch("ip link set br0 name old0");
+    host.in_switch("ip link add br0 up type bridge");
+    host.observe("switch", None);
+    host.apply_all(attach("vb", &b, 3));
+    assert_eq!(
+        host.link("switch", "vb").unwrap().master.as_deref(),
+        Some("br0")
+    );
+    host.in_switch("ip link delete br0");
     let mut gone = attach("vb", &b, 3);
     gone.insert(0, retire_port("vb"));
     assert_eq!(host.fails(gone).code, "ENODEV");

@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FACES, type Log, listen, refusalOf, strictServer, type Weave, WeaveError } from '@weave/sdk';
+import { FACES, type Log, listen, refusalOf, strictServer, unlistenable, type Weave, WeaveError } from '@weave/sdk';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { ipamDriver } from './ipam-driver.ts';
 import type { Methods } from './method.ts';
@@ -35,10 +35,11 @@ export async function servePlugin(weave: Weave, options: PluginOptions = {}): Pr
   const [first, ...others] = sockets;
   // A socket appears only when everything can be answered: the engine never asks again for capabilities that failed.
   await listen(app, first!);
-  for (const other of others) {
-    mkdirSync(dirname(other), { recursive: true, mode: 0o755 });
-    rmSync(other, { force: true });
-    linkSync(first!, other);
+  try {
+    for (const other of others) alsoAt(first!, other);
+  } catch (error) {
+    await app.close();
+    throw error;
   }
   return {
     // Whoever is cut off with a request written asks again, but with an empty body.
@@ -49,6 +50,17 @@ export async function servePlugin(weave: Weave, options: PluginOptions = {}): Pr
       await app.close();
     },
   };
+}
+
+/** The same socket under another name. */
+function alsoAt(socket: string, other: string): void {
+  try {
+    mkdirSync(dirname(other), { recursive: true, mode: 0o755 });
+    rmSync(other, { force: true });
+    linkSync(socket, other);
+  } catch (error) {
+    throw unlistenable(other, error);
+  }
 }
 
 interface Parts {

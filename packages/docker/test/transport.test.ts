@@ -134,6 +134,18 @@ test('what is left of a daemon that was killed is replaced', async (t) => {
   t.same(sockets.filter(existsSync), [], 'and gone when it stops');
 });
 
+test('a socket that cannot be had is said so, and no other stays', async (t) => {
+  const dir = join(rig.dir, 'half');
+  mkdirSync(join(dir, 'taken.sock'), { recursive: true });
+  const sockets = ['free', 'taken'].map((name) => join(dir, `${name}.sock`));
+  for (const order of [sockets, sockets.toReversed()])
+    await t.rejects(servePlugin(rig.weave, { sockets: order }), {
+      code: 'WEAVE_INVALID_REQUEST',
+      message: /^cannot listen on .*taken\.sock/,
+    });
+  t.notOk(existsSync(sockets[0]!), 'closed again');
+});
+
 /** A plugin whose networks are made only once `go` is called. */
 async function slowPlugin(name: string) {
   let go = () => {};

@@ -91,7 +91,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
 }
 
 /** Each is a connection; a program that attaches thousands shall not have as many open. */
-const AT_ONCE = 100;
+const AT_ONCE = 500;
 
 /** Runs work, so much of it at once and the rest in the order of asking. */
 function atMost(limit: number) {

@@ -36,12 +36,27 @@ export const refusalOf = (error: FastifyError): WeaveError =>
 /** A socket left over from a killed daemon is replaced; that none runs is the host store's to say. */
 export async function listen(app: FastifyInstance, socket: string): Promise<void> {
   closePromptly(app);
-  mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
-  rmSync(socket, { force: true });
-  // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
-  await app.listen({ path: socket, backlog: 4096 });
-  chmodSync(socket, 0o660);
+  try {
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+    rmSync(socket, { force: true });
+    // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
+    await app.listen({ path: socket, backlog: 4096 });
+    chmodSync(socket, 0o660);
+  } catch (error) {
+    await app.close();
+    throw unlistenable(socket, error);
+  }
 }
+
+export const unlistenable = (socket: string, cause: unknown): WeaveError => {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const what = `cannot listen on ${socket}: ${message}`;
+  const denied = code === 'EACCES' || code === 'EPERM';
+  return new WeaveError(denied ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_INVALID_REQUEST', what, {
+    cause,
+    hint: 'Remove what is there, or name another place.',
+  });
+};
 
 /** Closing waits for what is under way, and for nothing else. */
 function closePromptly(app: FastifyInstance): void {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Change, type HostStore, TABLES, WeaveError } from '@weave/core';
@@ -58,7 +58,7 @@ function openDatabase(path: string): HostStore {
   try {
     lock(db, path);
     adopt(db);
-    growLog(db);
+    growLog(db, path);
   } catch (error) {
     db.close();
     throw error;
@@ -91,12 +91,17 @@ function adopt(db: DatabaseSync): void {
   if (check !== 'ok') throw new Unusable(check);
 }
 
+/** Where there is less room on the disk than this, others may need it. */
+const SPARE = 64 * 1024 * 1024;
+
 /**
  * Where the write-ahead log has been before, an append's fdatasync has no file size to write as well, which halves its
  * time. So the log is made as large as it gets between two checkpoints (1,000 pages), by pages that spill out of the
  * cache and then are not committed.
  */
-function growLog(db: DatabaseSync): void {
+function growLog(db: DatabaseSync, path: string): void {
+  const { bavail, bsize } = statfsSync(path);
+  if (bavail * bsize < SPARE) return;
   try {
     db.exec("BEGIN; INSERT INTO record (kind, id, value) VALUES ('', '', zeroblob(7000000))");
   } catch {

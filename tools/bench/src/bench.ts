@@ -27,15 +27,13 @@ for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
   if (found) measures.push(...found);
   else failed.push(name);
 }
-const before = committed();
 const now: Results = { date: new Date().toISOString().slice(0, 10), kernel: release(), cpus: cpus().length, measures };
-// What was not measured now stays as it was.
-const kept = readResults()?.measures.filter(({ part }) => !measures.some((m) => m.part === part)) ?? [];
-const order = Object.keys(parts);
-const all = [...kept, ...measures].sort((a, b) => order.indexOf(a.part) - order.indexOf(b.part));
-writeFileSync(results, `${JSON.stringify({ ...now, measures: all }, null, 2)}\n`);
-console.log(table(now, before));
-writeReadme(table({ ...now, measures: all }));
+console.log(table(now, committed()));
+// A run is recorded whole: rows of different days beside each other would say nothing.
+if (asked.length === 0 && failed.length === 0) {
+  writeFileSync(results, `${JSON.stringify(now, null, 2)}\n`);
+  writeReadme(table(now));
+}
 if (failed.length > 0) {
   console.error(`could not be measured: ${failed.join(', ')}`);
   process.exitCode = 1;
@@ -63,14 +61,6 @@ function committed(): Results | undefined {
     );
   } catch {
     return undefined; // none yet, or no repository
-  }
-}
-
-function readResults(): Results | undefined {
-  try {
-    return JSON.parse(readFileSync(results, 'utf8'));
-  } catch {
-    return undefined;
   }
 }
 

@@ -6,8 +6,8 @@ const program = fileURLToPath(new URL('../../../native/target/release/weave-floo
 
 /** The reference program: times the kernel alone, and other programs from their fork to their end. */
 export interface Yardstick extends Disposable {
-  /** Milliseconds. */
-  attach(number: number, netns: string): Promise<number>;
+  /** Milliseconds. `queues`: of each end of the pair; absent, as many as the kernel likes. */
+  attach(number: number, netns: string, queues?: number): Promise<number>;
   detach(number: number): Promise<number>;
   run(command: readonly string[], options?: { input?: string; env?: Record<string, string> }): Promise<number>;
 }
@@ -22,7 +22,7 @@ export function startYardstick(): Yardstick {
     return Number(answer.value) / 1000;
   };
   return {
-    attach: (number, netns) => ask(`attach ${number} ${netns}`),
+    attach: (number, netns, queues = 0) => ask(`attach ${number} ${netns} ${queues}`),
     detach: (number) => ask(`detach ${number}`),
     run: (command, { input = '/dev/null', env = {} } = {}) => {
       const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);

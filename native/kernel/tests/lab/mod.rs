@@ -157,6 +157,13 @@ impl Host {
         inside(&switch, || printed(&run(&format!("ip -j -d {command}"))))
     }
 
+    /// Behind the handle's back.
+    pub fn in_switch(&self, command: &str) {
+        let switch = OwnedFd::from(File::open(&self.switch_path).unwrap());
+        let output = inside(&switch, || run(command));
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+
     pub fn with_bridge() -> Self {
         let host = Self::new();
         host.apply_all(vec![bridge("br0")]);

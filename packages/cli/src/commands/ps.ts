@@ -31,7 +31,9 @@ const isNamed = ({ container }: Endpoint, word: string) =>
   container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
 
 /** By code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
-const byName = (a: Endpoint, b: Endpoint) => (nameOf(a) + a.id < nameOf(b) + b.id ? -1 : 1);
+const byName = (a: Endpoint, b: Endpoint) => order(nameOf(a), nameOf(b)) || order(a.id, b.id);
+
+const order = (a: string, b: string) => (a < b ? -1 : Number(a > b));
 
 /** As Weave prints it: scripts cut it at its spaces. */
 const line = (e: Endpoint): string => [nameOf(e), e.mac, ...e.addresses].join(' ');

@@ -1,8 +1,8 @@
 import { open } from '@weave/sdk';
-import { linksIn, untilLinks } from '../links.ts';
 import { measured, quantile, timed } from '../measure.ts';
 import { makeNamespaces } from '../namespaces.ts';
 import { rivals } from '../rivals.ts';
+import { warmUp } from '../warm.ts';
 import { startYardstick } from '../yardstick.ts';
 
 const COUNT = 200;
@@ -13,17 +13,15 @@ const RIVALS_EVERY = 5;
 export async function attach(dir: string) {
   using yardstick = startYardstick();
   await using weave = await open({ stateDir: dir });
-  const idle = linksIn('/run/weave/netns');
   const others = rivals(yardstick).map((rival) => ({ rival, samples: [] as number[] }));
-  const [mine, bare, theirs] = ['w', 'f', 'r'].map((prefix) => makeNamespaces(prefix, COUNT));
-  // A daemon runs for months: its code has been compiled.
-  for (const netns of mine!) await weave.attach({ netns });
-  for (const netns of mine!) await weave.detach({ netns });
-  await untilLinks(idle);
+  const [mine, bare, plain, theirs] = ['w', 'f', 'p', 'r'].map((prefix) => makeNamespaces(prefix, COUNT));
+  await warmUp(weave, mine!);
   const ours: number[] = [];
   const floor: number[] = [];
+  const usual: number[] = [];
   for (let i = 0; i < COUNT; i++) {
-    floor.push(await yardstick.attach(i, bare![i]!));
+    floor.push(await yardstick.attach(i, bare![i]!, 1));
+    usual.push(await yardstick.attach(COUNT + i, plain![i]!));
     ours.push(await timed(() => weave.attach({ netns: mine![i]! })));
     const { rival, samples } = others[i % others.length]!;
     if (i % RIVALS_EVERY === 0) samples.push(await rival.attach(i, theirs![i]!));
@@ -34,6 +32,7 @@ export async function attach(dir: string) {
       reference: { name: 'kernel floor', samples: floor },
       atMost: 2.5,
     }),
+    measured(ours, { name: 'attach', reference: { name: 'kernel floor, as many queues as CPUs', samples: usual } }),
     ...others.map(({ rival, samples }) =>
       measured(ours, {
         name: 'attach',

@@ -42,6 +42,6 @@ export async function detach(dir: string) {
     measured(answered, { name: 'detach, answered', atMost: 1.5 }),
     measured(answered, { name: 'detach', reference }),
     measured(together, { name: `${COUNT} detached at once and reaped, each`, atMost: 0.8 }),
-    measured(sequential, { name: `${COUNT} detached one by one and reaped, each` }),
+    measured(sequential, { name: `${COUNT} detached one by one and reaped, each`, atMost: 0.8 }),
   ];
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { open } from '@weave/sdk';
 import { measured, timed } from '../measure.ts';
 import { makeNamespaces } from '../namespaces.ts';
+import { warmUp } from '../warm.ts';
 
 const COUNT = 4000;
 const WINDOW = 100;
@@ -10,6 +11,7 @@ const WINDOW = 100;
 export async function scale(dir: string) {
   await using weave = await open({ stateDir: dir });
   const namespaces = makeNamespaces('s', COUNT);
+  await warmUp(weave, namespaces.slice(0, 2 * WINDOW));
   const samples: number[] = [];
   let last = '';
   for (const netns of namespaces) {
