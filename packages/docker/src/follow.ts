@@ -6,7 +6,9 @@ import type Docker from 'dockerode';
 import { PLUGIN_NAMES } from './plugin.ts';
 import { containerOf, type Inspect, inspector, snapshot } from './snapshot.ts';
 
+/** Where there is no engine, looking for one is all that an idle daemon does. */
 const RETRY_MS = 1000;
+const RETRY_MAX_MS = 8000;
 /** The engine says that a container is connected while it starts it; looking then would take its time. */
 const STARTING_MS = 200;
 
@@ -24,17 +26,27 @@ interface EngineEvent {
 export async function followEngine(weave: Weave, docker: Docker, toLog: Log, signal: AbortSignal): Promise<void> {
   // What breaks off then is no news.
   const log: Log = (...said) => signal.aborted || toLog(...said);
+  let retry = RETRY_MS;
   while (!signal.aborted) {
     try {
-      await followOnce(weave, docker, log, signal);
+      await followOnce(weave, docker, log, signal, () => {
+        retry = RETRY_MS;
+      });
     } catch (error) {
       log('debug', 'the engine does not answer', { error: error instanceof Error ? error.message : String(error) });
     }
-    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    await delay(retry, undefined, { signal }).catch(() => undefined);
+    retry = Math.min(retry * 2, RETRY_MAX_MS);
   }
 }
 
-async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortSignal): Promise<void> {
+async function followOnce(
+  weave: Weave,
+  docker: Docker,
+  log: Log,
+  signal: AbortSignal,
+  connected: () => void,
+): Promise<void> {
   // Listening first: what happens while the listing is made is in neither otherwise.
   const stream = await docker.getEvents({ filters: { type: ['container', 'network'] }, abortSignal: signal });
   const lines = createInterface({ input: stream });
@@ -44,6 +56,7 @@ async function followOnce(weave: Weave, docker: Docker, log: Log, signal: AbortS
     inBackground(log, 'a container could not be looked at', () => tell(weave, inspect, id)),
   );
   try {
+    connected();
     log('info', 'following the engine');
     await inBackground(log, 'the engine could not be reported', async () =>
       weave.engine.report(await snapshot(weave, docker, signal)),
