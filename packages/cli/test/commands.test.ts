@@ -336,6 +336,25 @@ test('networks', async (t) => {
   await prints(t, ['network', 'rm', 'two'], 'two');
 });
 
+test('ps shows the interfaces of one sandbox together', async (t) => {
+  const sandboxes = ['a', 'a1', 'a2'].map((name) => `/run/netns/${name}`);
+  const networks = ['n1', 'n2', 'n3', 'n4'];
+  for (const sandbox of sandboxes) rig.datapath.addNamespace(sandbox);
+  for (const [i, network] of networks.entries()) {
+    await json('network', 'create', '--subnet', `10.5.${i}.0/24`, network);
+    for (const sandbox of sandboxes) await rig.run('attach', '--network', network, sandbox);
+  }
+  const shown = (await rig.run('ps')).stdout.trimEnd().split('\n');
+  t.same(
+    shown.map((line) => line.split(' ')[0]),
+    sandboxes.flatMap((sandbox) => networks.map(() => sandbox)),
+  );
+  for (const network of networks) {
+    for (const sandbox of sandboxes) await rig.run('detach', '--network', network, sandbox);
+    await prints(t, ['network', 'rm', network], network);
+  }
+});
+
 test('attach, ps, detach', async (t) => {
   const [one, two] = [rig.addContainer(1), rig.addContainer(2)];
   rig.containers.set('asleep', { id: 'd'.repeat(64), name: 'asleep', pid: 0 });
