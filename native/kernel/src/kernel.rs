@@ -41,10 +41,15 @@ impl Settings {
 }
 
 pub struct Kernel {
-    jobs: Mutex<Option<Sender<Job>>>,
-    watch: Mutex<Option<Watch>>,
-    ground: Ground,
+    opened: Mutex<Option<Opened>>,
     switch_path: PathBuf,
+}
+
+/// What goes with closing, namespaces included.
+struct Opened {
+    jobs: Sender<Job>,
+    ground: Ground,
+    watch: Option<Watch>,
 }
 
 impl Kernel {
@@ -56,10 +61,13 @@ impl Kernel {
         let host = netns::open(&settings.host_path)?;
         let switch = pin::open(&settings.switch_path, &host)?;
         let ground = Ground { host, switch };
-        Ok(Self {
-            jobs: Mutex::new(Some(worker::start(ground.clone())?)),
-            watch: Mutex::new(None),
+        let opened = Opened {
+            jobs: worker::start(ground.clone())?,
             ground,
+            watch: None,
+        };
+        Ok(Self {
+            opened: Mutex::new(Some(opened)),
             switch_path: settings.switch_path.clone(),
         })
     }
@@ -68,10 +76,11 @@ impl Kernel {
     /// again.
     ///
     /// # Errors
-    /// Whatever keeps a thread from being had.
+    /// EBADF when the handle is closed, or whatever keeps a thread from being had.
     pub fn watch(&self, tell: impl FnMut(Changed) + Send + 'static) -> Result<()> {
-        let watch = Watch::start(&self.ground.host, &self.ground.switch, tell)?;
-        *lock(&self.watch) = Some(watch);
+        let mut opened = lock(&self.opened);
+        let opened = opened.as_mut().ok_or_else(closed)?;
+        opened.watch = Some(Watch::start(&opened.ground, tell)?);
         Ok(())
     }
 
@@ -115,20 +124,19 @@ impl Kernel {
 
     /// Stops the worker after the jobs before. The switch stays.
     pub fn close(&self) {
-        *lock(&self.watch) = None;
-        *lock(&self.jobs) = None;
+        *lock(&self.opened) = None;
     }
 
     /// A job that cannot be handed over is done here, with a refusal for a worker.
     fn submit(&self, job: Job) {
-        let jobs = lock(&self.jobs);
-        let unsent = match jobs.as_ref() {
-            Some(jobs) => jobs.send(job).err().map(|error| error.0),
+        let opened = lock(&self.opened);
+        let unsent = match opened.as_ref() {
+            Some(Opened { jobs, .. }) => jobs.send(job).err().map(|error| error.0),
             None => Some(job),
         };
-        drop(jobs);
+        drop(opened);
         if let Some(job) = unsent {
-            job(Err(Error::new(Errno::EBADF, "the kernel handle is closed")));
+            job(Err(closed()));
         }
     }
 
@@ -159,6 +167,10 @@ impl Kernel {
             .recv()
             .unwrap_or_else(|_| Err(Error::panicked("the worker is gone")))
     }
+}
+
+fn closed() -> Error {
+    Error::new(Errno::EBADF, "the kernel handle is closed")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

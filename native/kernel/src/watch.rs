@@ -20,12 +20,8 @@ use nix::{
 };
 
 use crate::{
-    error::Result,
-    link::Link,
-    message::link,
-    netns::{Netns, enter},
-    news::Directory,
-    socket::RouteSocket,
+    error::Result, link::Link, message::link, netns::enter, news::Directory, socket::RouteSocket,
+    worker::Ground,
 };
 
 /// RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE.
@@ -54,18 +50,16 @@ pub struct Watch {
 
 impl Watch {
     /// Tells from now on, on a thread of its own.
-    pub fn start(
-        host: &Netns,
-        switch: &Netns,
-        mut tell: impl FnMut(Changed) + Send + 'static,
-    ) -> Result<Self> {
+    pub fn start(ground: &Ground, mut tell: impl FnMut(Changed) + Send + 'static) -> Result<Self> {
         let (alive, ended) = UnixStream::pair()?;
-        let (host, switch) = (host.clone(), switch.clone());
+        let ground = ground.clone();
         Builder::new()
             .name("weave-watch".to_owned())
             .spawn(move || {
                 // Without ears only the slow passes are left.
-                if let Ok(mut ears) = Ears::open(&host, &switch) {
+                let ears = Ears::open(&ground);
+                drop(ground);
+                if let Ok(mut ears) = ears {
                     let _ = ears.listen(&ended, &mut tell);
                 }
             })?;
@@ -81,7 +75,7 @@ struct Ears {
 }
 
 impl Ears {
-    fn open(host: &Netns, switch: &Netns) -> Result<Self> {
+    fn open(Ground { host, switch }: &Ground) -> Result<Self> {
         enter(host)?;
         let on_host = subscribed(NETLINK_NETFILTER, &[NFNLGRP_NFTABLES])?;
         enter(switch)?;

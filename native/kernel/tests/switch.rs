@@ -5,9 +5,9 @@
 
 mod lab;
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
-use lab::{Container, Host, attach, bridge, settings};
+use lab::{Container, Host, attach, bridge, eventually, settings};
 use weave_kernel::{Kernel, Op, Peer, Veth, Vxlan, identity};
 
 fn path(host: &Host) -> &str {
@@ -64,10 +64,31 @@ fn retire_port(name: &str) -> Op {
     }
 }
 
+/// A namespace lives for as long as somebody has it open.
+#[test]
+fn a_closed_handle_holds_no_namespace() {
+    let host = Host::new();
+    host.kernel.watch(|_| ()).unwrap();
+    let switch = fs::metadata(&host.switch_path).unwrap().ino();
+    let held = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        open.filter(|file| {
+            let file = fs::metadata(file.as_ref().unwrap().path());
+            file.is_ok_and(|file| file.ino() == switch)
+        })
+        .count()
+    };
+    assert!(held() > 0);
+    host.kernel.close();
+    eventually("it is let go of", || held() == 0);
+    let _ = host.reopened().destroy_and_wait();
+}
+
 #[test]
 fn a_closed_handle_refuses() {
     let host = Host::new();
     host.kernel.close();
+    assert_eq!(host.kernel.watch(|_| ()).unwrap_err().code, "EBADF");
     assert_eq!(host.fails(vec![bridge("br0")]).code, "EBADF");
     assert_eq!(host.observe("switch", None).code.as_deref(), Some("EBADF"));
     host.reopened().destroy_and_wait().unwrap();

@@ -95,7 +95,7 @@ function adopt(db: DatabaseSync): void {
 const SPARE = 64 * 1024 * 1024;
 
 /**
- * Where the write-ahead log has been before, an append's fdatasync has no file size to write as well, which halves its
+ * Where the write-ahead log has been before, an append's fsync has no file size to write as well, which halves its
  * time. So the log is made as large as it gets between two checkpoints (1,000 pages), by pages that spill out of the
  * cache and then are not committed.
  */
