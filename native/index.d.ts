@@ -43,12 +43,12 @@ export interface Applied {
   failed?: Failure
 }
 
-/** What changed since the last time, by whosever doing. */
+/** What may have been lost since the last time, by whosever doing: not what was added, nor how else a link is set. */
 export interface Changed {
-  /** Links of the switch: themselves, what is on them, or on the far ends of their pairs. */
+  /** Links of the switch that came, went or are down; or something went from them, or from the far ends of their pairs. */
   links: Array<string>
-  /** The packet filter of the host or of the switch. */
-  packetFilter: boolean
+  /** `host`, `switch`: their packet filter was changed. */
+  filters: Array<string>
   /** Notifications were lost: anything may have changed. */
   lost: boolean
 }

@@ -153,13 +153,13 @@ fn each<I, O>(items: Vec<I>, convert: fn(I) -> O) -> Vec<O> {
     items.into_iter().map(convert).collect()
 }
 
-/// What changed since the last time, by whosever doing.
+/// What may have been lost since the last time, by whosever doing: not what was added, nor how else a link is set.
 #[napi(object, object_from_js = false)]
 pub struct Changed {
-    /// Links of the switch: themselves, what is on them, or on the far ends of their pairs.
+    /// Links of the switch that came, went or are down; or something went from them, or from the far ends of their pairs.
     pub links: Vec<String>,
-    /// The packet filter of the host or of the switch.
-    pub packet_filter: bool,
+    /// `host`, `switch`: their packet filter was changed.
+    pub filters: Vec<String>,
     /// Notifications were lost: anything may have changed.
     pub lost: bool,
 }
@@ -168,7 +168,7 @@ impl From<weave_kernel::Changed> for Changed {
     fn from(changed: weave_kernel::Changed) -> Self {
         Self {
             links: changed.links.into_iter().collect(),
-            packet_filter: changed.packet_filter,
+            filters: changed.filters.into_iter().map(str::to_owned).collect(),
             lost: changed.lost,
         }
     }

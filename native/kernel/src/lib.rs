@@ -8,10 +8,12 @@ mod apply;
 mod background;
 mod bridge;
 mod content;
+
 mod demolish;
 mod error;
 mod kernel;
 mod link;
+mod losses;
 mod message;
 mod netns;
 mod news;

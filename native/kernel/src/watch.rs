@@ -1,4 +1,4 @@
-//! Hears what anybody changes in the switch and on the far ends of its pairs, gathers it, and says so.
+//! Hears what the switch and the far ends of its pairs may have lost, gathers it, and says so.
 
 use std::{
     collections::BTreeSet,
@@ -7,8 +7,8 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::net::UnixStream,
     },
-    thread::Builder,
-    time::{Duration, Instant},
+    thread::{Builder, sleep},
+    time::Duration,
 };
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER, protocols::NETLINK_ROUTE};
@@ -16,29 +16,31 @@ use nix::{
     errno::Errno,
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::socket::{ControlMessageOwned, MsgFlags, NetlinkAddr, recvmsg},
+    sys::socket::{ControlMessageOwned, MsgFlags, NetlinkAddr, recvmsg, setsockopt, sockopt},
 };
 
 use crate::{
-    error::Result, link::Link, message::link, netns::enter, news::Directory, socket::RouteSocket,
-    worker::Ground,
+    error::Result, losses::hear_losses, message::link, netns::enter, news::Directory,
+    socket::RouteSocket, worker::Ground,
 };
 
 /// RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE.
 const ROUTE_GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
 const NFNLGRP_NFTABLES: u32 = 7;
-/// What comes this soon after the last is told together with it, but nothing waits for longer than the second.
-const QUIET: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_millis(500);
+/// What comes this soon after the first is told together with it. Meanwhile this thread sleeps: our own verbs are heard
+/// too, and should not wake it each.
+const GATHER: Duration = Duration::from_millis(50);
+/// Room for what comes meanwhile when thousands are attached; the kernel counts some 2.5 KiB for each.
+const ROOM: usize = 16 * 1024 * 1024;
 const BUFFER: usize = 64 * 1024;
 
-/// What changed since the last time, by whosever doing.
+/// What may have been lost since the last time, by whosever doing: not what was added, nor how else a link is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Links of the switch: themselves, what is on them, or on the far ends of their pairs.
+    /// Links of the switch that came, went or are down; or something went from them, or from the far ends of their pairs.
     pub links: BTreeSet<String>,
-    /// The packet filter of the host or of the switch.
-    pub packet_filter: bool,
+    /// Namespaces whose packet filter was changed: `host`, `switch`.
+    pub filters: BTreeSet<&'static str>,
     /// Notifications were lost: anything may have changed.
     pub lost: bool,
 }
@@ -81,12 +83,14 @@ impl Ears {
         enter(switch)?;
         let in_switch = subscribed(NETLINK_NETFILTER, &[NFNLGRP_NFTABLES])?;
         let route = subscribed(NETLINK_ROUTE, &ROUTE_GROUPS)?;
+        hear_losses(&route)?;
         // From every namespace that has a number here, as each has that a pair leads to.
         route.set_listen_all_namespaces(true)?;
+        setsockopt(&route.as_fd(), sockopt::RcvBufForce, &ROOM)?;
         // Listening first: what is made while the links are read is in both.
         let mut directory = Directory::default();
         for (_, payload) in RouteSocket::open()?.dump(&link::dump())? {
-            directory.learn(Link::parse(&payload).unwrap_or_default());
+            directory.learn(&payload);
         }
         enter(host)?;
         Ok(Self {
@@ -98,58 +102,49 @@ impl Ears {
     }
 
     fn listen(&mut self, ended: &UnixStream, tell: &mut impl FnMut(Changed)) -> Result<()> {
-        let mut changed = Changed::default();
-        let mut since: Option<Instant> = None;
         loop {
-            let wait = since.map_or(PollTimeout::NONE, |since| {
-                let left = PATIENCE.saturating_sub(since.elapsed()).min(QUIET);
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
-            });
-            let mut polled = [
-                PollFd::new(ended.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.route.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.filters[0].as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.filters[1].as_fd(), PollFlags::POLLIN),
+            let [host, switch] = &self.filters;
+            let sources = [
+                ended.as_fd(),
+                self.route.as_fd(),
+                host.as_fd(),
+                switch.as_fd(),
             ];
-            match poll(&mut polled, wait) {
+            let mut polled = sources.map(|source| PollFd::new(source, PollFlags::POLLIN));
+            match poll(&mut polled, PollTimeout::NONE) {
                 Err(Errno::EINTR) => continue,
                 outcome => outcome?,
             };
-            let [is_over, in_route, filters @ ..] = polled.map(|fd| fd.any().unwrap_or(true));
-            if is_over {
+            if polled[0].any().unwrap_or(true) {
                 return Ok(());
             }
-            if in_route {
-                self.hear_route(&mut changed)?;
-            }
-            for (socket, heard) in self.filters.iter().zip(filters) {
-                if heard {
-                    changed.packet_filter = true;
-                    drain(socket, &mut self.buffer);
+            sleep(GATHER);
+            let mut changed = Changed::default();
+            while self.hear_route(&mut changed)? {}
+            for (socket, netns) in self.filters.iter().zip(["host", "switch"]) {
+                if heard(socket, &mut self.buffer) {
+                    changed.filters.insert(netns);
                 }
             }
             if changed != Changed::default() {
-                since.get_or_insert_with(Instant::now);
-            }
-            let is_quiet = !in_route && filters == [false; 2];
-            if since.is_some_and(|since| is_quiet || since.elapsed() >= PATIENCE) {
-                since = None;
-                tell(std::mem::take(&mut changed));
+                tell(changed);
             }
         }
     }
 
-    fn hear_route(&mut self, changed: &mut Changed) -> Result<()> {
+    /// False when there is nothing more.
+    fn hear_route(&mut self, changed: &mut Changed) -> Result<bool> {
         let mut space = nix::cmsg_space!(i32);
         let mut parts = [IoSliceMut::new(&mut self.buffer)];
         let socket = self.route.as_raw_fd();
         let flags = MsgFlags::MSG_DONTWAIT;
         let received = match recvmsg::<NetlinkAddr>(socket, &mut parts, Some(&mut space), flags) {
             Ok(received) => received,
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
+            Err(Errno::EAGAIN) => return Ok(false),
+            Err(Errno::EINTR) => return Ok(true),
             Err(Errno::ENOBUFS) => {
                 changed.lost = true;
-                return Ok(());
+                return Ok(true);
             }
             Err(errno) => return Err(errno.into()),
         };
@@ -160,7 +155,7 @@ impl Ears {
             .and_then(|mut all| all.find_map(|each| number_in(&each)));
         let datagram = self.buffer.get(..length).unwrap_or_default();
         self.directory.read(place, datagram, &mut changed.links);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -188,9 +183,14 @@ fn subscribed(protocol: isize, groups: &[u32]) -> Result<Socket> {
     Ok(socket)
 }
 
-fn drain(socket: &Socket, buffer: &mut [u8]) {
-    while socket
-        .recv(&mut &mut *buffer, libc::MSG_DONTWAIT)
-        .is_ok_and(|length| length > 0)
-    {}
+/// Reads all there is.
+fn heard(socket: &Socket, buffer: &mut [u8]) -> bool {
+    let mut any = false;
+    while match socket.recv(&mut &mut *buffer, libc::MSG_DONTWAIT) {
+        Ok(length) => length > 0,
+        Err(error) => error.raw_os_error() == Some(libc::ENOBUFS),
+    } {
+        any = true;
+    }
+    any
 }

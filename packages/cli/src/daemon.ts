@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
+import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import { type Log, open, SOCKET, serve, type Weave } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
@@ -30,8 +30,9 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const stop = stopSignal();
   await using weave = await open({ stateDir: options.stateDir, runDir: options.runDir, log });
   await using _plugin = await servePlugin(weave, { sockets: options.sockets, nameserver: options.nameserver, log });
-  await using _api = await serve(weave, join(options.runDir, SOCKET));
-  const following = followEngine(weave, new Docker(), log, stop);
+  const docker = new Docker();
+  await using _api = await serve(checkedWithEngine(weave, docker), join(options.runDir, SOCKET));
+  const following = followEngine(weave, docker, log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
   await aborted(stop);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { attachCommand, detachCommand } from './commands/attach.ts';
+import { checkCommand } from './commands/check.ts';
 import { daemonCommand } from './commands/daemon.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
@@ -13,6 +14,7 @@ const COMMANDS = {
   stop: stopCommand,
   reset: resetCommand,
   status: statusCommand,
+  check: checkCommand,
   network: networkCommand,
   attach: attachCommand,
   detach: detachCommand,

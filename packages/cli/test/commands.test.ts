@@ -229,6 +229,18 @@ test('status and version', async (t) => {
   await prints(t, ['version'], `weave script ${script}\nweave ${daemon}`);
 });
 
+test('check', async (t) => {
+  const changed = { where: 'kernel', what: 'the packet filter of the host was changed' };
+  await prints(t, ['check'], 'The records agree with kernel and store.');
+  rig.firewall.disturb();
+  t.match(await rig.run('check'), { code: 8, stdout: `kernel: ${changed.what}\n`, stderr: /^$/ });
+  const { code, stdout } = await rig.run('check', '--json');
+  t.strictSame([code, JSON.parse(stdout)], [8, { compared: ['kernel', 'store'], differences: [changed] }]);
+  await prints(t, ['check', '--fix'], `kernel: ${changed.what} (mended)`);
+  t.strictSame(await json('check', '--fix'), { compared: ['kernel', 'store'], differences: [] });
+  t.match(await json('status'), { repairs: { setFilter: 1 } });
+});
+
 test('networks', async (t) => {
   const blue = await json<{ id: string; subnets: object[] }>('network', 'create', 'blue');
   t.match(blue, { id: /^[0-9a-f]{64}$/, subnets: { length: 2 } });

@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type MemoryDatapath, memoryDatapath } from '@weave/core/testing';
+import { type MemoryDatapath, type MemoryFirewall, memoryDatapath, memoryFirewall } from '@weave/core/testing';
 import { type EngineContainer, open, SOCKET, serve, type Weave, WeaveError } from '@weave/sdk';
 import { type Command, CommanderError } from 'commander';
 import { failWith } from '../src/output.ts';
@@ -21,6 +21,7 @@ export interface Rig extends AsyncDisposable {
   /** The daemon's own, past its socket. */
   readonly weave: Weave;
   readonly datapath: MemoryDatapath;
+  readonly firewall: MemoryFirewall;
   readonly containers: Map<string, EngineContainer>;
   /** The process that the daemon says it is; `stop` ends it. */
   readonly pretended: ChildProcess;
@@ -43,11 +44,13 @@ export async function createRig(): Promise<Rig> {
   const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state') };
   Object.assign(process.env, env);
   const datapath = memoryDatapath();
+  const firewall = memoryFirewall();
   const containers = new Map<string, EngineContainer>();
   const opened = await open({
     stateDir: join(runDir, 'daemon'),
     datapath,
-    firewall: { set: async () => undefined },
+    firewall,
+    switchFilter: memoryFirewall(),
     clock: () => 1_700_000_000_000,
     engine: {
       async container(name) {
@@ -65,6 +68,7 @@ export async function createRig(): Promise<Rig> {
     runDir,
     weave,
     datapath,
+    firewall,
     containers,
     pretended,
     addContainer(n) {

@@ -184,6 +184,23 @@ export const desired = (state: State): Unit[] => [
     .filter((u) => u.resources.length > 0),
 ];
 
+/** The units that links of the switch belong to, parents first. */
+export function unitsAt(state: State, links: readonly string[]): Unit[] {
+  const changed = new Set(links);
+  const endpoints = links.flatMap((link) => state.endpoints.get(state.endpointOfPort(link) ?? '') ?? []);
+  for (const { id } of endpoints) changed.delete(portName(id));
+  const networks = [...state.networks.values()]
+    .map((network) => desiredNetwork(state, network))
+    .filter((unit) => changed.size > 0 && unit.resources.flatMap(linksInSwitch).some((name) => changed.has(name)));
+  const attached = endpoints.map((endpoint) => desiredEndpoint(state, endpoint));
+  return [...networks, ...attached.filter((u) => u.resources.length > 0)];
+}
+
+function linksInSwitch(r: Resource): string[] {
+  if (r.op !== 'addBridge' && r.op !== 'addVxlan' && r.op !== 'addVeth') return [];
+  return [r.name, ...(r.op === 'addVeth' && r.peer.netns === SWITCH ? [r.peer.name] : [])];
+}
+
 /** What an attached endpoint's neighbours should be told after these addresses came. */
 export function announcements({ network, sandbox }: Endpoint, addresses: readonly string[]): Op[] {
   if (sandbox?.kind !== 'netns') return [];

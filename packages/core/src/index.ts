@@ -9,6 +9,7 @@ export {
   desiredSwitch,
   hasGateway,
   type Unit,
+  unitsAt,
 } from './desired.ts';
 export {
   createEndpoint,
@@ -37,7 +38,7 @@ export {
   type SubnetSpec,
 } from './networks.ts';
 export { NETWORK_OPTIONS, networkOptions } from './options.ts';
-export { type Batch, plan, queries, STRAYS, transition } from './plan.ts';
+export { type Batch, goneHandovers, plan, queries, STRAYS, transition } from './plan.ts';
 export type { Clock, Datapath, Firewall, HostStore } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { type PoolIndex, State } from './state.ts';

@@ -71,6 +71,16 @@ export interface Applied {
   failed?: Failure;
 }
 
+/** What may have been lost since the last time, by whosever doing: not what was added, nor how else a link is set. */
+export interface Changed {
+  /** Links of the switch that came, went or are down; or something went from them, or from the far ends of their pairs. */
+  links: string[];
+  /** `host`, `switch`: their packet filter was changed. */
+  filters: Netns[];
+  /** Something was missed: anything may have changed. */
+  lost: boolean;
+}
+
 export interface Query {
   netns: Netns;
   /** Only these links, with what is on them, and all routes; absent: everything in the namespace. */

@@ -1,13 +1,5 @@
 import type { Unit } from './desired.ts';
-import {
-  type Observed,
-  type ObservedLink,
-  type Op,
-  type Query,
-  type Resource,
-  SWITCH,
-  type VethPeer,
-} from './kernel.ts';
+import { type Observed, type Op, type Query, type Resource, SWITCH } from './kernel.ts';
 import {
   ends,
   farEnd,
@@ -21,11 +13,19 @@ import {
   removal,
   type Veth,
 } from './resource.ts';
+import { farOf, farWrong, isThere, madeAnew, see, type World, wrong } from './seen.ts';
 
 /** Operations that stand or fall together, in order. */
 export interface Batch {
   readonly key: string;
   readonly ops: readonly Op[];
+  /** What was seen that each of them mends. */
+  readonly why: readonly string[];
+}
+
+interface Repair {
+  op: Op;
+  why: string;
 }
 
 /**
@@ -52,8 +52,11 @@ function leftBehind(before: Resource | undefined, after: Resource): string[] {
   return [farEnd(before)];
 }
 
-/** What a full pass must look at: the whole switch, and by name what of ours is elsewhere. */
-export function queries(units: readonly Unit[]): Query[] {
+/**
+ * What a pass over these units must look at: by name what of ours is anywhere; and in a full pass the whole switch, as
+ * what is there and nobody wants has to go.
+ */
+export function queries(units: readonly Unit[], isFull = true): Query[] {
   const byNetns = new Map<string, { links: Set<string>; sysctls: Set<string> }>();
   const at = (netns: string) => {
     const query = byNetns.get(netns) ?? { links: new Set(), sysctls: new Set() };
@@ -63,39 +66,19 @@ export function queries(units: readonly Unit[]): Query[] {
   for (const { resources } of [{ resources: [] }, ...units])
     for (const r of resources) {
       if (r.op === 'setSysctl') at(r.netns).sysctls.add(r.key);
+      if (isLink(r)) at(r.netns).links.add(r.name);
       if (r.op === 'addVeth' && r.peer.up) at(r.peer.netns).links.add(r.peer.name);
     }
   at(SWITCH);
   return [...byNetns].map(([netns, { links, sysctls }]) => ({
     netns,
-    ...(netns === SWITCH ? {} : { links: [...links] }),
+    ...(netns === SWITCH && isFull ? {} : { links: [...links] }),
     ...(sysctls.size > 0 ? { sysctls: [...sysctls] } : {}),
   }));
 }
 
-/** What was observed in one namespace, for looking things up by what they are. */
-interface Seen {
-  gone: boolean;
-  links: Map<string, ObservedLink>;
-  entries: Set<string>;
-  observed: Observed;
-}
-
-function see(observed: Observed): Seen {
-  const entries = new Set<string>();
-  for (const a of observed.addresses) entries.add(`${a.link} address ${a.address}`);
-  for (const r of observed.routes) entries.add(`route ${r.destination}`).add(`${r.link} route ${r.destination}`);
-  for (const n of observed.neighbours) if (n.permanent) entries.add(`${n.link} neighbour ${n.address} ${n.mac}`);
-  for (const f of observed.fdb) if (f.destination) entries.add(`${f.link} fdb ${f.mac} ${f.destination}`);
-  for (const s of observed.sysctls) entries.add(`sysctl ${s.key} ${s.value}`);
-  const links = new Map(observed.links.map((link) => [link.name, link]));
-  return { gone: observed.code !== undefined, links, entries, observed };
-}
-
 /** The key of the batch that removes what nobody wants. */
 export const STRAYS = 'strays';
-
-type World = ReadonlyMap<string, Seen>;
 
 /**
  * A full pass: what to do so that what was observed becomes what is desired; a unit that is right has no batch.
@@ -106,62 +89,60 @@ export function plan(units: readonly Unit[], observed: readonly Observed[]): Bat
   const world = new Map(observed.map((o) => [o.netns, see(o)]));
   const isGone = (r: Resource) => world.get(r.op === 'addVeth' ? r.peer.netns : r.netns)?.gone ?? false;
   const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
-  const strays = { key: STRAYS, ops: strayLinks(wanted, world) };
-  const shaken = strays.ops.some((op) => op.op === 'retireLink');
+  const strays = strayLinks(wanted, world);
+  const shaken = strays.some(({ op }) => op.op === 'retireLink');
   const repairs = units
     .filter(({ resources }) => !resources.some(isGone))
-    .map(({ key, resources }) => ({ key, ops: repairUnit(resources, world, shaken) }));
-  return [strays, ...repairs].filter((batch) => batch.ops.length > 0);
+    .map(({ key, resources }) => batchOf(key, repairUnit(resources, world, shaken)));
+  return [batchOf(STRAYS, strays), ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
+/** Pairs that an engine took over and that are gone: they are not made again, as only the engine can move and set them. */
+export function goneHandovers(units: readonly Unit[], observed: readonly Observed[]): string[] {
+  const links = new Set(observed.flatMap(({ netns, links }) => links.map(({ name }) => `${netns} link ${name}`)));
+  return units
+    .flatMap(({ resources }) => resources)
+    .filter((r) => isHandedOver(r) && !links.has(identity(r)))
+    .map((r) => `${identity(r)} is missing: its container has to be connected, or started, again`);
+}
+
+const batchOf = (key: string, repairs: readonly Repair[]): Batch => ({
+  key,
+  ops: repairs.map(({ op }) => op),
+  why: repairs.map(({ why }) => why),
+});
+
 /** `shaken`: pairs go whose other ends may be anywhere, and with them the routes over those. */
-function repairUnit(resources: readonly Resource[], world: World, shaken: boolean): Op[] {
+function repairUnit(resources: readonly Resource[], world: World, shaken: boolean): Repair[] {
   const links = resources.filter(isLink);
-  const remade = links.filter((r) => !isHandedOver(r) && isMadeAnew(r, world));
+  const remade = links.filter((r) => !isHandedOver(r) && madeAnew(r, world));
   const goingContents = links.filter((r) => !remade.includes(r)).flatMap((r) => strayContents(r, resources, world));
   // What was seen on these is gone by the time it would be relied upon.
   const disturbed = new Set([
     ...remade.flatMap(ends),
-    ...goingContents.flatMap((op) => ('link' in op ? `${op.netns} ${op.link}` : [])),
+    ...goingContents.flatMap(({ op }) => ('link' in op ? `${op.netns} ${op.link}` : [])),
   ]);
   return inOrder({
     goingLinks: [],
     links: links.flatMap((r) => repairLink(r, world)),
     goingContents,
-    contents: resources.filter(
-      (r) => !isLink(r) && (disturbed.has(linkOf(r) ?? '') || !isThere(r, world.get(r.netns), shaken)),
-    ),
+    contents: resources.flatMap((r): Repair[] => {
+      if (isLink(r)) return [];
+      const isLost = !isThere(r, world.get(r.netns), shaken);
+      if (!isLost && !disturbed.has(linkOf(r) ?? '')) return [];
+      return [{ op: r, why: `${identity(r)} ${isLost ? 'is missing' : 'goes with what is mended'}` }];
+    }),
   });
 }
 
-function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined, shaken: boolean): boolean {
-  if (seen?.entries.has(entryOf(r, shaken))) return true;
-  return r.op === 'setSysctl' && !!r.ifPresent && !seen?.observed.sysctls.some((s) => s.key === r.key);
-}
-
-function entryOf(r: Exclude<Resource, LinkResource>, shaken: boolean): string {
-  switch (r.op) {
-    case 'setSysctl':
-      return `sysctl ${r.key} ${r.value}`;
-    case 'addAddress':
-      return `${r.link} address ${r.address}`;
-    case 'addRoute':
-      // Over whichever link: a sandbox has one route for a destination, and the first to come keeps it.
-      return shaken ? `${r.link} route ${r.destination}` : `route ${r.destination}`;
-    case 'addNeighbour':
-      return `${r.link} neighbour ${r.address} ${r.mac}`;
-    case 'addFdb':
-      return `${r.link} fdb ${r.mac} ${r.destination}`;
-  }
-}
-
 /** Nothing when the link is there and right. Of a pair that was handed over only the near end is ours to mend. */
-function repairLink(r: LinkResource, world: World): Op[] {
+function repairLink(r: LinkResource, world: World): Repair[] {
   const link = world.get(r.netns)?.links.get(r.name);
+  const repair = (op: Op, why: string | undefined) => (why ? [{ op, why: `${identity(r)} ${why}` }] : []);
   // A pair that is gone went with its container, and is not made again.
-  if (isHandedOver(r)) return link && differs(link, r) ? [mendNearEnd(r)] : [];
-  if (isMadeAnew(r, world) || differs(link!, r)) return [r];
-  return r.op === 'addVeth' && farDiffers(farOf(r, world)!, r.peer) ? [r] : [];
+  if (isHandedOver(r)) return link ? repair(mendNearEnd(r), wrong(link, r)) : [];
+  const far = r.op === 'addVeth' ? farOf(r, world) : undefined;
+  return repair(r, madeAnew(r, world) ?? wrong(link!, r) ?? (far && farWrong(far, (r as Veth).peer)));
 }
 
 const mendNearEnd = (r: LinkResource): Op => ({
@@ -169,55 +150,32 @@ const mendNearEnd = (r: LinkResource): Op => ({
   ...('master' in r && r.master ? { master: r.master } : {}),
 });
 
-const KINDS = { addBridge: 'bridge', addVxlan: 'vxlan', addVeth: 'veth' } as const;
-
-/** Whether the operation makes the link, with nothing on it, rather than setting one right. */
-function isMadeAnew(r: LinkResource, world: World): boolean {
-  const link = world.get(r.netns)?.links.get(r.name);
-  if (link?.kind !== KINDS[r.op]) return true;
-  if (r.op === 'addVxlan') return link.vni !== r.vni;
-  return r.op === 'addVeth' && !arePaired(link, farOf(r, world));
-}
-
-const farOf = ({ peer }: Veth, world: World) => world.get(peer.netns)?.links.get(peer.name);
-
-/** Somebody else's link may have the name that the far end had. */
-function arePaired(near: ObservedLink, far: ObservedLink | undefined): boolean {
-  const agree = (index: number | undefined, peer: number | undefined) => (index ?? peer) === (peer ?? index);
-  return far?.kind === 'veth' && agree(near.index, far.peerIndex) && agree(far.index, near.peerIndex);
-}
-
-function differs(link: ObservedLink, r: LinkResource): boolean {
-  if (!link.up || link.mtu !== r.mtu) return true;
-  if (r.op === 'addBridge') return link.mac !== r.mac || (r.alias ?? link.alias) !== link.alias;
-  return link.master !== r.master;
-}
-
-const farDiffers = (far: ObservedLink, { mtu, mac, master }: VethPeer): boolean =>
-  !far.up || far.mtu !== mtu || (mac ?? far.mac) !== far.mac || (master ?? far.master) !== far.master;
-
 /** Links in the switch that nobody wants. */
-const strayLinks = (wanted: ReadonlySet<string>, world: World): Op[] =>
+const strayLinks = (wanted: ReadonlySet<string>, world: World): Repair[] =>
   [...(world.get(SWITCH)?.links.values() ?? [])]
     .filter((link) => ['bridge', 'veth', 'vxlan'].includes(link.kind) && !wanted.has(`${SWITCH} link ${link.name}`))
-    .map(({ name, kind }): Op => ({ op: kind === 'veth' ? 'retireLink' : 'deleteLink', netns: SWITCH, name }));
+    .map(({ name, kind }) => ({
+      op: { op: kind === 'veth' ? 'retireLink' : 'deleteLink', netns: SWITCH, name },
+      why: `${SWITCH} link ${name} is nobody's`,
+    }));
 
 /** Addresses on the far end of a pair of ours, and forwarding entries of a VXLAN device, that nobody wants. */
-function strayContents(r: LinkResource, unit: readonly Resource[], world: World): Op[] {
+function strayContents(r: LinkResource, unit: readonly Resource[], world: World): Repair[] {
   const wanted = new Set(unit.map(identity));
+  const unwanted = (add: Resource, op: Op): Repair[] =>
+    wanted.has(identity(add)) ? [] : [{ op, why: `${identity(add)} is nobody's` }];
   if (r.op === 'addVeth' && !isHandedOver(r)) {
     const { netns, name: link } = r.peer;
     return (world.get(netns)?.observed.addresses ?? [])
       .filter((a) => a.link === link && !isLinkLocal(a.address))
-      .filter(({ address }) => !wanted.has(identity({ op: 'addAddress', netns, link, address })))
-      .map(({ address }): Op => ({ op: 'deleteAddress', netns, link, address }));
+      .map(({ address }) => ({ netns, link, address }))
+      .flatMap((entry) => unwanted({ op: 'addAddress', ...entry }, { op: 'deleteAddress', ...entry }));
   }
   if (r.op !== 'addVxlan') return [];
   const { netns, name: link } = r;
   return (world.get(netns)?.observed.fdb ?? [])
-    .flatMap(({ link: on, mac, destination }) => (on === link && destination ? { mac, destination } : []))
-    .filter((entry) => !wanted.has(identity({ op: 'addFdb', netns, link, ...entry })))
-    .map((entry): Op => ({ op: 'deleteFdb', netns, link, ...entry }));
+    .flatMap(({ link: on, mac, destination }) => (on === link && destination ? { netns, link, mac, destination } : []))
+    .flatMap((entry) => unwanted({ op: 'addFdb', ...entry }, { op: 'deleteFdb', ...entry }));
 }
 
 /** The kernel's own. */

@@ -1,5 +1,5 @@
 import type { FirewallRules } from './firewall.ts';
-import type { Applied, Observed, Op, Query } from './kernel.ts';
+import type { Applied, Changed, Observed, Op, Query } from './kernel.ts';
 import type { Change } from './model.ts';
 
 /** The kernel. Every operation is idempotent; contract: `datapathContract` in `@weave/core/testing`. */
@@ -7,6 +7,8 @@ export interface Datapath {
   /** Each batch in order, up to its first failure; the others go on. Rejects for no error of the kernel's. */
   apply(batches: readonly (readonly Op[])[]): Promise<Applied[]>;
   observe(queries: readonly Query[]): Promise<Observed[]>;
+  /** Tells what may be lost from now on, soon after, gathered; until it is closed. */
+  watch(tell: (changed: Changed) => void): void;
   /** A namespace's cookie: what it is, whatever path leads to it. Undefined when there is none. */
   netnsId(path: string): string | undefined;
   /** Removes the switch with every link in it. */
@@ -29,6 +31,8 @@ export interface HostStore {
 export interface Firewall {
   /** Undefined: nothing of ours is left. */
   set(rules: FirewallRules | undefined): Promise<void>;
+  /** Whether what was set last is still so. */
+  isAsSet(): Promise<boolean>;
 }
 
 /** Milliseconds since 1970. */

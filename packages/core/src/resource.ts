@@ -62,7 +62,7 @@ export const isHandedOver = (r: Resource): boolean => r.op === 'addVeth' && !r.p
  * Links before contents: where a link turns out to be somebody else's, nothing on it is touched. Removals before
  * additions: an address may take others of its subnet along, and the last one takes the routes.
  */
-export const inOrder = (ops: { goingLinks: Op[]; links: Op[]; goingContents: Op[]; contents: Op[] }): Op[] => [
+export const inOrder = <T>(ops: { goingLinks: T[]; links: T[]; goingContents: T[]; contents: T[] }): T[] => [
   ...ops.goingLinks,
   ...ops.links,
   ...ops.goingContents,

@@ -11,6 +11,7 @@ import {
   TABLES,
   type Table,
 } from './model.ts';
+import { portName } from './names.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 
@@ -43,6 +44,7 @@ export class State {
   readonly #byAddress = new Map<string, string>();
   readonly #shards = new Map<string, number[]>();
   readonly #byMac = new Map<string, string>();
+  readonly #byPort = new Map<string, string>();
 
   constructor(self: string) {
     this.self = self;
@@ -84,6 +86,11 @@ export class State {
   /** The endpoint that has this MAC on this network. */
   macOwner(network: string, mac: string): string | undefined {
     return this.#byMac.get(`${network} ${mac}`);
+  }
+
+  /** The endpoint whose port in the switch is called so. */
+  endpointOfPort(link: string): string | undefined {
+    return this.#byPort.get(link);
   }
 
   /** How many of this host's endpoints are on each bridge of a network. */
@@ -171,6 +178,7 @@ export class State {
       this.#shards.set(network, shards);
     }
     own(this.#byMac, `${network} ${endpoint.mac}`, id, enter);
+    own(this.#byPort, portName(id), id, enter);
     for (const text of endpoint.addresses) {
       const plain = formatAddress(cidr(text));
       own(this.#byAddress, `${network} ${plain}`, id, enter);

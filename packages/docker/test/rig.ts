@@ -4,8 +4,7 @@ import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { FirewallRules } from '@weave/core';
-import { type MemoryDatapath, memoryDatapath } from '@weave/core/testing';
+import { type MemoryDatapath, type MemoryFirewall, memoryDatapath, memoryFirewall } from '@weave/core/testing';
 import { type EngineContainer, open, type Weave, WeaveError } from '@weave/sdk';
 import { type PluginOptions, servePlugin } from '../src/index.ts';
 
@@ -58,7 +57,7 @@ export interface Rig extends AsyncDisposable {
   readonly socket: string;
   readonly datapath: MemoryDatapath;
   /** What the host's packet filter was told last. */
-  readonly firewall: { rules: FirewallRules | undefined };
+  readonly firewall: MemoryFirewall;
   /** What can be attached, by name. */
   readonly containers: Map<string, EngineContainer>;
   call(method: string, body?: unknown, options?: CallOptions): Promise<Answer>;
@@ -73,7 +72,7 @@ export interface Rig extends AsyncDisposable {
 export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
   const dir = mkdtempSync(join(tmpdir(), 'weave-docker-'));
   const datapath = memoryDatapath();
-  const firewall: Rig['firewall'] = { rules: undefined };
+  const firewall = memoryFirewall();
   const containers: Rig['containers'] = new Map();
   const sockets = plugin.sockets ?? [join(dir, 'weave.sock'), join(dir, 'weavemesh.sock')];
   let running = await start();
@@ -84,11 +83,8 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
       stateDir: dir,
       // The kernel outlives the daemon.
       datapath: { ...datapath, close: async () => undefined },
-      firewall: {
-        async set(rules) {
-          firewall.rules = rules;
-        },
-      },
+      firewall,
+      switchFilter: memoryFirewall(),
       engine: {
         async container(name) {
           const found = containers.get(name);
@@ -118,7 +114,9 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
     containers,
     call: (method, body, options) => call(sockets[0]!, method, body, options),
     state() {
-      const hash = createHash('sha256').update(datapath.listing()).update(JSON.stringify(firewall));
+      const hash = createHash('sha256')
+        .update(datapath.listing())
+        .update(JSON.stringify(firewall.rules ?? null));
       for (const file of readdirSync(dir).sort())
         if (file.startsWith('weave.db')) hash.update(readFileSync(join(dir, file)));
       return hash.digest('hex');

@@ -9,6 +9,7 @@ export function kernelDatapath(switchPath: string): Datapath {
   return {
     apply: (batches) => kernel.apply(batches as never),
     observe: (queries) => kernel.observe(queries as never),
+    watch: (tell) => kernel.watch(tell),
     netnsId: (path) => {
       try {
         return known[path] ?? netnsId(path);

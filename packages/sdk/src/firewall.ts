@@ -10,6 +10,10 @@ export function hostFirewall(): Firewall {
   let applied: boolean | undefined;
   let turnedOn: Set<Family> | undefined;
   let checked = 0;
+  let asked = '';
+  // What nft makes of it, which it writes its own way.
+  let shown: string | undefined;
+
   return {
     async set(rules) {
       const wanted = rules !== undefined;
@@ -17,7 +21,8 @@ export function hostFirewall(): Firewall {
       if (!wanted && applied === undefined && !(await has('table inet weave'))) applied = false;
       turnedOn ??= applied === false ? new Set() : await marks();
       if (rules) route(rules, turnedOn);
-      if (wanted || applied !== false) await nft(rules ? ruleset(rules, turnedOn) : REMOVAL);
+      asked = rules ? ruleset(rules, turnedOn) : REMOVAL;
+      if (wanted || applied !== false) await nft(asked);
       if (!wanted) unroute(turnedOn);
       // Others change their policy when they like; asking takes too long for every published port.
       if (applied !== wanted || Date.now() - checked > CHECK_MS) {
@@ -25,11 +30,21 @@ export function hostFirewall(): Firewall {
         checked = Date.now();
       }
       applied = wanted;
+      shown = undefined;
+    },
+    async isAsSet() {
+      if (!applied) return true;
+      const { stdout } = await run('nft', ['--stateless', 'list', 'table', 'inet', 'weave']);
+      // Not asked for when it is set, so as not to slow that; what was taken out by then is seen by the count.
+      shown ??= countRules(stdout) === countRules(asked) ? stdout : undefined;
+      return stdout === shown;
     },
   };
 }
 
 const CHECK_MS = 5_000;
+
+const countRules = (text: string) => text.split('\n').filter((line) => /^\s+[^\s}].*[^{}]$/.test(line)).length;
 
 type Family = 'ipv4' | 'ipv6';
 

@@ -1,10 +1,7 @@
 import {
-  asWeaveError,
   type Change,
   type Clock,
   type Datapath,
-  deleteEndpoint,
-  desired,
   desiredEndpoint,
   desiredFirewall,
   desiredNetwork,
@@ -12,23 +9,15 @@ import {
   type Firewall,
   type HostStore,
   hasGateway,
-  leaveEndpoint,
   type Network,
   type Op,
-  plan,
-  queries,
-  STRAYS,
   type State,
   transition,
   WeaveError,
 } from '@weave/core';
+import type { Log } from './log.ts';
+import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
-
-export type Log = (
-  level: 'debug' | 'info' | 'warn' | 'error',
-  message: string,
-  fields?: Record<string, unknown>,
-) => void;
 
 /** What a verb works on. */
 export interface Host {
@@ -36,15 +25,15 @@ export interface Host {
   readonly datapath: Datapath;
   readonly clock: Clock;
   readonly log: Log;
-  /** Makes changes durable, then true. From here on a crash anywhere is mended by {@link Host.reconcile}. */
+  /** Makes changes durable, then true. From here on a crash anywhere is mended by {@link Reconciler.pass}. */
   commit(changes: readonly Change[]): void;
   /**
    * Commits, and makes the kernel follow; `resources` are what the verb touches, before and after. When the kernel
    * refuses, the changes are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
-  /** A full pass: observes everything of ours, compares, repairs. Answers what could not be repaired. */
-  reconcile(): Promise<Failure[]>;
+  /** Makes the kernel so again. */
+  readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
   trustRecords(): void;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
@@ -67,6 +56,7 @@ export interface Parts {
   store: HostStore;
   datapath: Datapath;
   firewall: Firewall;
+  switchFilter: Filter;
   clock: Clock;
   log: Log;
   emit(event: WeaveEvent): void;
@@ -75,7 +65,7 @@ export interface Parts {
 }
 
 export function createHost(parts: Parts): Host {
-  const { state, store, datapath, firewall, clock, log, emit } = parts;
+  const { state, store, datapath, firewall, switchFilter, clock, log, emit } = parts;
   const turns = new Map<string, Promise<unknown>>();
   let { trusted } = parts;
 
@@ -115,30 +105,8 @@ export function createHost(parts: Parts): Host {
   /** In turn: of two tables the later one has to be the one that stays. */
   const filter = () => inTurn('firewall', () => firewall.set(desiredFirewall(state)));
 
-  /** A namespace's path may lead elsewhere by now: a process id is used again, a file is replaced. */
-  function forgetGoneSandboxes(): void {
-    const gone = [...state.endpoints.values()].filter(
-      ({ sandbox }) => sandbox?.kind === 'netns' && datapath.netnsId(sandbox.path) !== sandbox.id,
-    );
-    // A container may start again and get its addresses back; a bare namespace that is gone is gone.
-    commit(gone.flatMap((e) => (e.container ? leaveEndpoint(state, e.id) : deleteEndpoint(state, e.id))));
-  }
-
-  async function reconcile(): Promise<Failure[]> {
-    forgetGoneSandboxes();
-    const observed = await datapath.observe(queries(desired(state)));
-    // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
-    const batches = plan(desired(state), observed).filter(({ key }) => trusted || key !== STRAYS);
-    const applied = await datapath.apply(batches.map((batch) => batch.ops));
-    for (const [index, { key, ops }] of batches.entries())
-      log(applied[index]?.failed ? 'error' : 'info', 'repaired', {
-        unit: key,
-        ops: ops.map((op) => op.op),
-        failed: applied[index]?.failed,
-      });
-    await filter();
-    return applied.flatMap(({ failed }) => failed ?? []);
-  }
+  const filters = { host: { set: filter, isAsSet: () => inTurn('firewall', firewall.isAsSet) }, switch: switchFilter };
+  const reconciler = createReconciler({ state, datapath, filters, log, commit, isTrusted: () => trusted });
 
   async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = (turns.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
@@ -154,7 +122,7 @@ export function createHost(parts: Parts): Host {
     trusted = true;
   };
 
-  return { state, datapath, clock, log, commit, carryOut, reconcile, trustRecords, inTurn };
+  return { state, datapath, clock, log, commit, carryOut, reconciler, trustRecords, inTurn };
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
@@ -192,13 +160,4 @@ export function kernelError(failure: Failure): WeaveError {
     });
   if (code === 'EOPNOTSUPP') return new WeaveError('WEAVE_KERNEL_UNSUPPORTED', what, { cause: failure });
   return new WeaveError('WEAVE_KERNEL', what, { cause: failure });
-}
-
-/** Runs `work`, logging instead of throwing: for what nobody waits for. */
-export async function inBackground(log: Log, what: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    log('warn', what, { error: asWeaveError(error).toJSON() });
-  }
 }

@@ -14,9 +14,10 @@ export {
   type SubnetSpec,
   WeaveError,
 } from '@weave/core';
+export { fixedOf, lasting } from './check.ts';
 export { type ConnectOptions, connect } from './connect.ts';
 export { dockerEngine, type Engine } from './engine.ts';
-export { inBackground, type Log } from './host.ts';
+export { inBackground, type Log } from './log.ts';
 export { type OpenOptions, open } from './open.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { serve } from './serve.ts';

@@ -12,15 +12,18 @@ import {
   type HostStore,
   State,
 } from '@weave/core';
+import { check } from './check.ts';
 import { kernelDatapath } from './datapath.ts';
+import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
-import { createHost, type Host, inBackground, type Log } from './host.ts';
+import { createHost, type Host } from './host.ts';
+import { inBackground, type Log } from './log.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
-import { quietSwitch } from './switch-filter.ts';
+import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
@@ -40,6 +43,7 @@ export interface OpenOptions {
   store?: HostStore;
   datapath?: Datapath;
   firewall?: Firewall;
+  switchFilter?: SwitchFilter;
   clock?: Clock;
 }
 
@@ -65,7 +69,9 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
-  const host = createHost({ state, store, datapath, firewall, clock, log, emit: events.emit, trusted: !fresh });
+  const switchFilter = options.switchFilter ?? quietSwitch(switchPath);
+  const { emit } = events;
+  const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted: !fresh });
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -73,11 +79,12 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
     );
     log('error', 'store set aside', { ...setAside });
   }
-  const noisy = options.datapath ? undefined : await quietSwitch(switchPath);
+  const noisy = await switchFilter.set();
   if (noisy) notices.push(noisy);
   if (fresh) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
-  for (const failure of await host.reconcile()) notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
+  for (const failure of await host.reconciler.pass())
+    notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -120,12 +127,17 @@ interface Rest extends OpenOptions {
 
 function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
   const { state, datapath } = host;
-  const passes = setInterval(() => void inBackground(host.log, 'a full pass failed', host.reconcile), PASS_MS).unref();
+  const passes = setInterval(
+    () => void inBackground(host.log, 'a full pass failed', host.reconciler.pass),
+    PASS_MS,
+  ).unref();
+  const endDrift = mendDrift(host);
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
     clearInterval(passes);
+    endDrift();
     events.end();
     await datapath.close();
     store.close();
@@ -143,11 +155,14 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       networks: state.networks.size,
       endpoints: state.endpoints.size,
       started,
+      repairs: host.reconciler.repairs,
       notices,
     }),
+    check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
       clearInterval(passes);
+      endDrift();
       await firewall.set(undefined);
       await datapath.destroy();
       store.erase();

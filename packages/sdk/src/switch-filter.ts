@@ -19,9 +19,27 @@ table bridge weave {
 }
 `;
 
-/** Keeps the switch quiet. Answers why not, where it cannot: everything works without, but slower with thousands. */
-export async function quietSwitch(switchPath: string): Promise<string | undefined> {
-  const { code, stderr } = await run('nsenter', [`--net=${switchPath}`, 'nft', '-f', '-'], RULES);
-  if (code === 0) return undefined;
-  return `the switch is not filtered (${stderr.trim().split('\n')[0]}): with thousands of containers, starting one is slow`;
+export interface SwitchFilter {
+  /** Answers why not, where it cannot: everything works without, but slower with thousands. */
+  set(): Promise<string | undefined>;
+  /** Whether what was set is still so. */
+  isAsSet(): Promise<boolean>;
+}
+
+/** Keeps the switch quiet. */
+export function quietSwitch(switchPath: string): SwitchFilter {
+  const nft = (args: string[], input?: string) => run('nsenter', [`--net=${switchPath}`, 'nft', ...args], input);
+  // As nft shows it, which is not as it was written.
+  const listing = async () => (await nft(['--stateless', 'list', 'table', 'bridge', 'weave'])).stdout;
+  let shown: string | undefined;
+  return {
+    async set() {
+      const { code, stderr } = await nft(['-f', '-'], RULES);
+      shown = code === 0 ? await listing() : undefined;
+      if (code === 0) return undefined;
+      return `the switch is not filtered (${stderr.trim().split('\n')[0]}): with thousands of containers, starting one is slow`;
+    },
+    // Where it could not be set it is not missed.
+    isAsSet: async () => shown === undefined || (await listing()) === shown,
+  };
 }

@@ -99,8 +99,26 @@ export interface Status {
   endpoints: number;
   /** Milliseconds since 1970. */
   started: number;
+  /** What was found broken and mended since the start: how often, by operation. */
+  repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */
   notices: string[];
+}
+
+/** Two that should agree and do not. */
+export interface Difference {
+  /** Whether the records disagree with the kernel, the store file, or the engine. */
+  where: 'kernel' | 'store' | 'engine';
+  /** A sentence. */
+  what: string;
+  /** Only after a fix: whether it is no more. */
+  fixed?: boolean;
+}
+
+export interface Check {
+  /** What was asked: `engine` only where one answers. */
+  compared: Difference['where'][];
+  differences: Difference[];
 }
 
 /** A record that changed, after it was made durable and before the kernel was told. */
@@ -164,8 +182,12 @@ export interface Weave extends AsyncDisposable {
     named(network: string, name: string): Promise<void>;
     /** A container was removed: its addresses are free. */
     removed(container: string): Promise<void>;
+    /** What a report of this would change. */
+    compare(snapshot: EngineSnapshot): Promise<Difference[]>;
   };
   status(): Promise<Status>;
+  /** Compares the records with the kernel, the store and, in the daemon, the engine. With `fix` they are made to agree. */
+  check(options?: { fix?: boolean }): Promise<Check>;
   /** From the moment of the call, until the iterator is returned or Weave is closed. */
   events(): AsyncIterableIterator<WeaveEvent>;
   /** Removes every network, endpoint and record, and whatever of ours is in the kernel; then closes. */

@@ -129,6 +129,8 @@ export const VERBS = {
   'engine.started': verb(Container, (w, p) => w.engine.started(p)),
   'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),
   'engine.removed': verb(One('container'), (w, p) => w.engine.removed(p.container as string)),
+  'engine.compare': verb(Snapshot, (w, p) => w.engine.compare(p)),
+  check: verb(Type.Object({ fix: Type.Optional(Type.Boolean()) }, Strict), (w, p) => w.check(p as { fix?: boolean })),
   status: verb(None, (w) => w.status()),
   reset: verb(None, (w) => w.reset()),
 } satisfies Record<string, Verb>;

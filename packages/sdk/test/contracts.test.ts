@@ -19,16 +19,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Change, type HostStore, leaseId, type Op } from '@weave/core';
-import { datapathContract, memoryDatapath, storeContract } from '@weave/core/testing';
+import { datapathContract, memoryDatapath, memoryFirewall, storeContract } from '@weave/core/testing';
 import { type Test, t } from 'tap';
 import { kernelDatapath } from '../src/datapath.ts';
 import { open } from '../src/open.ts';
 import { openStore } from '../src/store.ts';
+import { inOwnNamespace } from './own-namespace.ts';
 
 const run = promisify(execFile);
 const file = fileURLToPath(import.meta.url);
 
-/** This file starts itself again: its tests in namespaces of their own, and a writer to be killed. */
+/** This file starts itself again: a writer to be killed. */
 const PART = 'WEAVE_CONTRACTS_PART';
 
 async function tests(): Promise<void> {
@@ -254,7 +255,7 @@ async function publishTest(t: Test, dir: string): Promise<void> {
   await using weave = await open({
     stateDir: join(dir, 'publish'),
     datapath,
-    firewall: { set: async () => undefined },
+    ...{ firewall: memoryFirewall(), switchFilter: memoryFirewall() },
   });
   const options = { 'works.weave.gateway': 'weave' };
   const [network, id] = ['d'.repeat(64), 'e'.repeat(64)];
@@ -309,11 +310,4 @@ async function fullDiskTest(t: Test, dir: string): Promise<void> {
 }
 
 if (process.env[PART] === 'writer') writeForever(process.argv[2]!);
-else if (process.env[PART] === 'tests') await tests();
-else
-  await t.spawn(
-    'unshare',
-    ['--net', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, file],
-    { env: { ...process.env, [PART]: 'tests' } },
-    'in a network and a mount namespace of our own',
-  );
+else await inOwnNamespace(file, tests);

@@ -37,6 +37,19 @@ const endpoint = { id: ID.endpoint, network: ID.network, addresses: ['10.50.0.2/
 await rig.here.endpoints.create(endpoint);
 await rig.here.endpoints.attach(ID.endpoint, '/sandbox');
 
+const view = {
+  networks: [
+    {
+      ...adopted,
+      range: {},
+      reserved: ['10.50.0.1'],
+      endpoints: [{ ...endpoint, container: { id: container, name: 'x' }, sandbox: '/s' }],
+    },
+  ],
+  containers: [{ id: container, name: 'web', pid: 50_000_001 }],
+  before: [ID.network, ID.endpoint],
+};
+
 /** What each verb may well be given. */
 const SENSIBLE: Record<VerbName, object> = {
   'networks.create': {
@@ -65,18 +78,9 @@ const SENSIBLE: Record<VerbName, object> = {
   },
   attach: { target: { container: 'web' }, addresses: ['10.2.1.1/24', 'net:default'], network: 'weave' },
   detach: { target: { container: 'web' }, addresses: ['10.2.1.1/24'], network: 'weave' },
-  'engine.report': {
-    networks: [
-      {
-        ...adopted,
-        range: {},
-        reserved: ['10.50.0.1'],
-        endpoints: [{ ...endpoint, container: { id: container, name: 'x' }, sandbox: '/s' }],
-      },
-    ],
-    containers: [{ id: container, name: 'web', pid: 50_000_001 }],
-    before: [ID.network, ID.endpoint],
-  },
+  check: { fix: false },
+  'engine.report': view,
+  'engine.compare': view,
   'engine.started': { id: container, name: 'web', pid: 50_000_001, endpoints: [ID.endpoint] },
   'engine.named': { network: ID.network, name: 'green' },
   'engine.removed': { container: 'f'.repeat(64) },

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Change, createNetwork, State } from '@weave/core';
-import { memoryDatapath, memoryStore } from '@weave/core/testing';
+import { memoryDatapath, memoryFirewall, memoryStore } from '@weave/core/testing';
 import { type Test, test } from 'tap';
 import { createHost } from '../src/host.ts';
 import type { Weave, WeaveEvent } from '../src/index.ts';
@@ -27,7 +27,7 @@ test('a change is durable, then told, then asked of the kernel', async (t) => {
         return datapath.apply(batches);
       },
     },
-    firewall: { set: async () => undefined },
+    ...{ firewall: memoryFirewall(), switchFilter: memoryFirewall() },
     emit: (event) => step(`${event.type} ${event.action}`, change),
   });
   step('before', change);

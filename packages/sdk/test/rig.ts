@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Datapath, FirewallRules, HostStore } from '@weave/core';
-import { type MemoryDatapath, type MemoryStore, memoryDatapath, memoryStore } from '@weave/core/testing';
+import {
+  type MemoryDatapath,
+  type MemoryStore,
+  memoryDatapath,
+  memoryFirewall,
+  memoryStore,
+} from '@weave/core/testing';
 import { connect, type EngineContainer, open, serve, type Weave, WeaveError } from '../src/index.ts';
 
 /** The two ways in, which shall not differ. */
@@ -19,7 +25,7 @@ export interface Rig extends AsyncDisposable {
   readonly socket: string;
   readonly store: MemoryStore;
   readonly datapath: MemoryDatapath;
-  readonly firewall: MemoryFirewall;
+  readonly firewall: RigFirewall;
   /** What the engine of this host knows. */
   readonly containers: Map<string, EngineContainer>;
   /** A container that runs, with a namespace of its own; the same name again: another run of it. */
@@ -30,7 +36,8 @@ export interface Rig extends AsyncDisposable {
   restart(): Promise<Rig>;
 }
 
-export interface MemoryFirewall {
+export interface RigFirewall {
+  disturbed: boolean;
   rules: FirewallRules | undefined;
   refuses: boolean;
   /** Milliseconds that each of the next ones takes. */
@@ -47,7 +54,7 @@ interface Options {
 interface Left {
   store: MemoryStore;
   datapath: MemoryDatapath;
-  firewall: MemoryFirewall;
+  firewall: RigFirewall;
   containers: Map<string, EngineContainer>;
 }
 
@@ -55,7 +62,7 @@ export const createRig = (options: Options = {}): Promise<Rig> =>
   rigOver(options, {
     store: memoryStore(),
     datapath: memoryDatapath(),
-    firewall: { rules: undefined, refuses: false, delays: [] },
+    firewall: { rules: undefined, refuses: false, delays: [], disturbed: false },
     containers: new Map(),
   });
 
@@ -68,7 +75,8 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
     store: wrapStore(store),
     // It outlives the Weave that closes it, as a kernel does.
     datapath: wrapDatapath({ ...datapath, close: async () => undefined }),
-    firewall: { set: (rules) => setFirewall(firewall, rules) },
+    firewall: { set: (rules) => setFirewall(firewall, rules), isAsSet: async () => !firewall.disturbed },
+    switchFilter: memoryFirewall(),
     clock: () => 1_700_000_000_000,
     engine: {
       async container(name) {
@@ -109,9 +117,10 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
   };
 }
 
-async function setFirewall(firewall: MemoryFirewall, rules: FirewallRules | undefined): Promise<void> {
+async function setFirewall(firewall: RigFirewall, rules: FirewallRules | undefined): Promise<void> {
   const wait = firewall.delays.shift();
   if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, wait));
   if (firewall.refuses) throw new WeaveError('WEAVE_FIREWALL_FAILED', 'as the test wants it');
   firewall.rules = rules;
+  firewall.disturbed = false;
 }

@@ -71,6 +71,11 @@ test('every verb has a method of the client, and passes on what it is given', as
     'engine.started': [() => weave.engine.started(container), container],
     'engine.named': [() => weave.engine.named(id, 'n'), id, 'n'],
     'engine.removed': [() => weave.engine.removed(id), id],
+    'engine.compare': [
+      () => weave.engine.compare({ networks: [], containers: [container], before: [id] }),
+      { networks: [], containers: [container], before: [id] },
+    ],
+    check: [() => weave.check({ fix: true }), { fix: true }],
     status: [() => weave.status()],
     reset: [() => weave.reset()],
   };

@@ -8,6 +8,7 @@ export {
   type MemoryDatapathOptions,
   memoryDatapath,
 } from './memory-datapath.ts';
+export { type MemoryFirewall, memoryFirewall } from './memory-firewall.ts';
 export { type MemoryStore, memoryStore } from './memory-store.ts';
 export { render } from './render.ts';
 export { type StoreSubject, storeContract } from './store-contract.ts';

@@ -1,4 +1,4 @@
-import type { Applied, Netns, Observed, Op, Query } from '../kernel.ts';
+import type { Applied, Changed, Netns, Observed, Op, Query } from '../kernel.ts';
 import type { Datapath } from '../ports.ts';
 import { Errno, type ErrnoCode } from './errno.ts';
 import { listing } from './listing.ts';
@@ -45,6 +45,8 @@ export interface MemoryDatapath extends Datapath {
   moveLink(netns: Netns, name: string, to: Netns, newName: string): void;
   /** Refuses one operation to come; see {@link MemoryDatapathOptions}. */
   failAt(at: FailAt | undefined): void;
+  /** As if somebody had changed these. */
+  tell(changed: Partial<Changed>): void;
   /** How many operations were asked for so far. */
   readonly performed: number;
   /** Everything there is, as text: one line each, in an order of its own. */
@@ -57,6 +59,10 @@ export function memoryDatapath({ namespaces = [], failAt }: MemoryDatapathOption
   let injected = failAt;
   let performed = 0;
   let closed = false;
+  let watcher: ((changed: Changed) => void) | undefined;
+
+  const tell = (changed: Partial<Changed>) =>
+    void Promise.resolve().then(() => watcher?.({ links: [], filters: [], lost: false, ...changed }));
 
   function step(op: Op): void {
     if (closed) throw new Errno('EBADF', 'the kernel handle is closed');
@@ -77,12 +83,17 @@ export function memoryDatapath({ namespaces = [], failAt }: MemoryDatapathOption
         if (!(error instanceof Errno)) throw error;
         return { done: index, failed: failureOf(index, op, error) };
       }
+    tell({ links: ops.flatMap((op) => (op.netns === 'switch' && 'name' in op ? op.name : [])) });
     return { done: ops.length };
   }
 
   return {
     apply: async (batches) => batches.map(applyBatch),
     observe: async (queries) => queries.map((query) => (closed ? unreadable(query, 'EBADF') : observe(kernel, query))),
+    watch: (told) => {
+      watcher = told;
+    },
+    tell,
     netnsId: (path) => (path === 'switch' ? undefined : kernel.namespaces.get(path)?.id),
     destroy: async () => {
       for (const link of [...kernel.netns('switch').links.values()]) kernel.remove(link);
@@ -90,6 +101,7 @@ export function memoryDatapath({ namespaces = [], failAt }: MemoryDatapathOption
     },
     close: async () => {
       closed = true;
+      watcher = undefined;
     },
     addNamespace: (path, sameAs) => {
       kernel.unlink(path);

@@ -1,5 +1,7 @@
 import { announcements, attachName, type Change, type Endpoint, nameEndpoint, nameNetwork, rebuild } from '@weave/core';
-import { type Host, inBackground } from '../host.ts';
+import { describe } from '../check.ts';
+import type { Host } from '../host.ts';
+import { inBackground } from '../log.ts';
 import { containerTarget, leaveLastRun } from '../target.ts';
 import type { EngineContainer, Weave } from '../weave.ts';
 
@@ -41,6 +43,10 @@ export function engineVerbs(host: Host): Weave['engine'] {
     started,
     removed,
     named: async (network, name) => host.commit(nameNetwork(state, network, name)),
+    async compare(view) {
+      const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
+      return changes.map((change) => ({ where: 'engine', what: describe(state, change) }) as const);
+    },
     async report(view) {
       const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
       host.commit(changes);
@@ -55,7 +61,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
         );
       }
       host.trustRecords();
-      await host.reconcile();
+      await host.reconciler.pass();
     },
   };
 }
