@@ -20,10 +20,13 @@ export function hostFirewall(): Firewall {
       // A host where nothing of ours is, and nothing wanted, needs no nft.
       if (!wanted && applied === undefined && !(await has('table inet weave'))) applied = false;
       turnedOn ??= applied === false ? new Set() : await marks();
-      if (rules) route(rules, turnedOn);
+      // Killed anywhere here, the marks still tell what to turn off: made before it is turned on, gone after it is off.
+      const toRoute = unrouted(rules);
+      for (const family of toRoute) turnedOn.add(family);
+      if (!rules) unroute(turnedOn);
       asked = rules ? ruleset(rules, turnedOn) : REMOVAL;
       if (wanted || applied !== false) await nft(asked);
-      if (!wanted) unroute(turnedOn);
+      for (const family of toRoute) writeFileSync(FORWARDING[family], '1');
       // Others change their policy when they like; asking takes too long for every published port.
       if (applied !== wanted || Date.now() - checked > CHECK_MS) {
         await allowForwarding(wanted);
@@ -46,7 +49,8 @@ const CHECK_MS = 5_000;
 
 const countRules = (text: string) => text.split('\n').filter((line) => /^\s+[^\s}].*[^{}]$/.test(line)).length;
 
-type Family = 'ipv4' | 'ipv6';
+const FAMILIES = ['ipv4', 'ipv6'] as const;
+type Family = (typeof FAMILIES)[number];
 
 const FORWARDING: Record<Family, string> = {
   ipv4: '/proc/sys/net/ipv4/ip_forward',
@@ -58,19 +62,15 @@ const mark = (family: Family) => `${family}_routing_was_off`;
 
 async function marks(): Promise<Set<Family>> {
   const turnedOn = new Set<Family>();
-  for (const family of ['ipv4', 'ipv6'] as const)
-    if (await has(`chain inet weave ${mark(family)}`)) turnedOn.add(family);
+  for (const family of FAMILIES) if (await has(`chain inet weave ${mark(family)}`)) turnedOn.add(family);
   return turnedOn;
 }
 
-function route({ gateways }: FirewallRules, turnedOn: Set<Family>): void {
-  const subnets = gateways.flatMap((g) => g.subnets);
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    const used = subnets.some((s) => s.includes(':') === (family === 'ipv6'));
-    if (!used || readFileSync(FORWARDING[family], 'utf8').trim() !== '0') continue;
-    writeFileSync(FORWARDING[family], '1');
-    turnedOn.add(family);
-  }
+/** The families that have to be routed and are not. */
+function unrouted(rules: FirewallRules | undefined): Family[] {
+  const subnets = rules?.gateways.flatMap((g) => g.subnets) ?? [];
+  const used = (family: Family) => subnets.some((s) => s.includes(':') === (family === 'ipv6'));
+  return FAMILIES.filter((family) => used(family) && readFileSync(FORWARDING[family], 'utf8').trim() === '0');
 }
 
 /** Turned off again unless somebody else has a bridge by now, as an engine has: he may rely on it. */

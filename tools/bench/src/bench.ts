@@ -4,7 +4,7 @@ import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Measure } from './measure.ts';
-import { parts } from './parts/index.ts';
+import { LONG, parts } from './parts/index.ts';
 import { type Results, table } from './table.ts';
 
 const results = fileURLToPath(new URL('../results.json', import.meta.url));
@@ -21,7 +21,7 @@ if (unknown.length > 0) {
 
 const measures: Measure[] = [];
 const failed: string[] = [];
-for (const name of asked.length > 0 ? asked : Object.keys(parts)) {
+for (const name of asked.length > 0 ? asked : Object.keys(parts).filter((part) => !LONG.has(part))) {
   console.error(`bench: measuring ${name}`);
   const found = measure(name);
   if (found) measures.push(...found);

@@ -5,8 +5,10 @@ import { cli } from './cli.ts';
 import { daemon } from './daemon.ts';
 import { detach } from './detach.ts';
 import { engine } from './engine.ts';
+import { flow } from './flow.ts';
 import { plugin } from './plugin.ts';
 import { scale } from './scale.ts';
+import { soak } from './soak.ts';
 
 /**
  * What can be measured by itself. Each runs in a process, network namespace and /run of its own, with a directory on
@@ -21,4 +23,9 @@ export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'
   engine,
   daemon,
   cli,
+  soak,
+  flow,
 };
+
+/** Those that take so long that only who asks for them gets them. */
+export const LONG: ReadonlySet<string> = new Set(['soak', 'flow']);
