@@ -68,6 +68,7 @@ function reported(folder) {
 }
 
 function conclude(results) {
+  for (const { seen = [] } of results) if (seen.length > 0) console.log(`\n${seen.join('\n')}`);
   console.log();
   for (const { name, passed, failed, skipped, failures } of results) {
     console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed${skipped ? `, ${skipped} SKIPPED` : ''}`);

@@ -1,6 +1,6 @@
 // Counts what a TAP report really asserts: its leaves, not the subtests and files around them.
 
-/** → { passed, failed, skipped, failures: names, files: Map of test file → assertions } */
+/** → { passed, failed, skipped, failures: names, seen: what tests tell, files: Map of test file → assertions } */
 export function readTap(text) {
   const count = { passed: 0, failed: 0, skipped: 0, failures: [], files: new Map() };
   const path = [];
@@ -30,7 +30,7 @@ export function readTap(text) {
       failuresInside = [0];
     }
   }
-  return count;
+  return { ...count, seen: [...text.matchAll(/^ *# seen: (.*)$/gm)].map(([, told]) => told) };
 }
 
 function tally(count, failed, directive, name) {

@@ -20,6 +20,7 @@ test('TAP: only leaves count, wherever they are', () => {
 not ok 1 - test/a.test.ts # time=7ms
 # Subtest: test/b.test.ts
     ok 1 - fine
+    # seen: 3 kills
     ok 2 - later # TODO not yet
     ok 3 - elsewhere # SKIP needs root
     1..3
@@ -31,6 +32,7 @@ ok 2 - test/b.test.ts # time=2ms
     { passed: 3, failed: 1, skipped: 2 },
   );
   assert.deepEqual(report.failures, ['test/a.test.ts > group > deep and wrong']);
+  assert.deepEqual(report.seen, ['3 kills']);
   assert.deepEqual(
     [...report.files],
     [

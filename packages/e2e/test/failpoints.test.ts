@@ -100,10 +100,10 @@ async function both(t: Test, place: Place, pair: Pair): Promise<Outcome[]> {
 }
 
 function print(t: Test, outcomes: Outcome[]): void {
-  for (const { verb, point, outcome } of outcomes) t.comment(`${verb.padEnd(30)} ${point.padEnd(60)} ${outcome}`);
+  for (const { verb, point, outcome } of outcomes) t.comment(`seen: ${verb.padEnd(30)} ${point.padEnd(60)} ${outcome}`);
   const ready = outcomes.map(({ readyMs }) => readyMs).sort((a, b) => a - b);
   t.comment(
-    `${outcomes.length} kills; ready again after ${ready.map(Math.round)[ready.length >> 1]} ms, at most ${Math.round(ready.at(-1)!)}`,
+    `seen: ${outcomes.length} kills; ready again after ${ready.map(Math.round)[ready.length >> 1]} ms, at most ${Math.round(ready.at(-1)!)}`,
   );
 }
 

@@ -133,5 +133,5 @@ test(`killed ${KILLS} times at random under load`, { timeout: 900_000 }, async (
   const verbs = results.reduce((sum, result) => sum + result.verbs, 0);
   const ready = results.flatMap((result) => result.ready).sort((a, b) => a - b);
   t.ok(verbs > KILLS, `${verbs} verbs were acknowledged meanwhile`);
-  t.comment(`${KILLS} kills; ready in ${Math.round(ready[ready.length >> 1]!)} ms where it was let live so long`);
+  t.comment(`seen: ${KILLS} kills; ready in ${Math.round(ready[ready.length >> 1]!)} ms where it was let live so long`);
 });

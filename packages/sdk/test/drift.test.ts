@@ -167,7 +167,7 @@ async function breakAndMend(t: Test, weave: Weave, world: World, logged: string[
     await delay(50);
     now = look(world);
   }
-  t.comment(`${CORRUPTIONS} corruptions, seen mended after ${Math.round(performance.now() - begun)} ms`);
+  t.comment(`seen: ${CORRUPTIONS} corruptions, seen mended after ${Math.round(performance.now() - begun)} ms`);
   t.equal(now, before, `all is as before; WEAVE_SEED=${SEED} breaks the same again`, { commands });
   t.strictSame((await weave.check()).differences, []);
   const { repairs } = await weave.status();

@@ -306,3 +306,13 @@ test('a daemon that stops', async (t) => {
     await weave.close();
   });
 });
+
+test('what Prometheus reads', async (t) => {
+  await using rig = await createRig({ way: 'connect' });
+  rig.firewall.disturbed = true;
+  await rig.weave.check({ fix: true });
+  const { status, text } = await ask(rig.socket, '/metrics', undefined, {}, 'GET');
+  t.equal(status, 200);
+  t.match(text, /^# TYPE weave_networks gauge\nweave_networks \d$/m);
+  t.match(text, /^# TYPE weave_repairs_total counter\nweave_repairs_total\{operation="setFilter"\} 1$/m);
+});
