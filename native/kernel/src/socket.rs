@@ -20,11 +20,14 @@ use crate::{
 
 /// Larger than any datagram the kernel builds for a dump (32 KiB).
 const RECEIVE_BUFFER: usize = 64 * 1024;
-/// A dump that keeps changing under us is given up after this many tries.
-const DUMP_TRIES: usize = 5;
+/// What keeps changing while it is read, or is too much to be answered, is given up after this many tries.
+const TRIES: usize = 5;
 /// Size of `struct nlmsghdr`, which is all of the request that a capped ACK repeats.
 const HEADER_LEN: usize = 16;
 const NLMSGERR_ATTR_MSG: u16 = 1;
+
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
 thread_local! {
@@ -63,27 +66,42 @@ impl RouteSocket {
         &mut self,
         requests: impl IntoIterator<Item = &'a Request>,
     ) -> Result<Answers> {
+        let requests: Vec<&Request> = requests.into_iter().collect();
+        let mut answers = Answers::with_capacity(requests.len());
+        for _ in 0..TRIES {
+            let unanswered = requests.get(answers.len()..).unwrap_or_default();
+            answers.extend(self.exchange(unanswered)?);
+            if answers.len() == requests.len() {
+                return Ok(answers);
+            }
+            // From the first that was not answered on all is asked again: done twice, it is a success.
+            self.grow()?;
+        }
+        Err(Errno::ENOBUFS.into())
+    }
+
+    /// The answers to the first requests: to all, unless there was no room for more.
+    fn exchange(&mut self, requests: &[&Request]) -> Result<Answers> {
         let first = self.sequence.wrapping_add(1);
         let mut send = Vec::with_capacity(1024);
-        let mut missing = 0;
         for request in requests {
             request.emit(self.next_sequence(), &mut send);
-            missing += 1;
         }
         self.send(&send)?;
-        let mut answers: Vec<Option<Result<()>>> = vec![None; missing];
-        while missing > 0 {
-            self.receive(|message| {
-                let slot = message.sequence_number().wrapping_sub(first) as usize;
-                if let Some(answer @ None) = answers.get_mut(slot)
-                    && message.message_type() == NLMSG_ERROR
-                {
-                    *answer = Some(acknowledgement(message));
-                    missing -= 1;
+        let mut answers = Answers::with_capacity(requests.len());
+        let mut lost = false;
+        while answers.len() < requests.len() {
+            let received = self.receive(|message| {
+                let index = message.sequence_number().wrapping_sub(first) as usize;
+                if index == answers.len() && message.message_type() == NLMSG_ERROR {
+                    answers.push(acknowledgement(message));
                 }
-            })?;
+            });
+            if !has_more(received, &mut lost)? {
+                break;
+            }
         }
-        Ok(answers.into_iter().flatten().collect())
+        Ok(answers)
     }
 
     /// One request, one ACK.
@@ -93,25 +111,37 @@ impl RouteSocket {
 
     /// Reads one object.
     pub fn get(&mut self, request: &Request) -> Result<Vec<u8>> {
+        self.retried(|socket| socket.get_once(request))
+    }
+
+    fn get_once(&mut self, request: &Request) -> Result<Vec<u8>> {
         let sequence = self.start(request)?;
         let mut answer = None;
+        let mut lost = false;
         while answer.is_none() {
-            self.receive(|message| {
+            let received = self.receive(|message| {
                 if message.sequence_number() == sequence {
                     answer = Some(match message.message_type() {
                         NLMSG_ERROR => acknowledgement(message).map(|()| Vec::new()),
                         _ => Ok(message.payload().to_vec()),
                     });
                 }
-            })?;
+            });
+            if !has_more(received, &mut lost)? {
+                break;
+            }
         }
-        answer.unwrap_or_else(|| Err(Errno::EBADMSG.into()))
+        answer.unwrap_or_else(|| Err(Errno::ENOBUFS.into()))
     }
 
     /// Reads all objects that the request's filter lets through, as one consistent whole.
     pub fn dump(&mut self, request: &Request) -> Result<Vec<Message>> {
-        for _ in 0..DUMP_TRIES {
-            match self.dump_once(request) {
+        self.retried(|socket| socket.dump_once(request))
+    }
+
+    fn retried<T>(&mut self, read: impl Fn(&mut Self) -> Result<T>) -> Result<T> {
+        for _ in 0..TRIES {
+            match read(self) {
                 Err(error) if error.is(Errno::EINTR) => {}
                 Err(error) if error.is(Errno::ENOBUFS) => self.grow()?,
                 outcome => return outcome,
@@ -119,7 +149,7 @@ impl RouteSocket {
         }
         Err(Error::new(
             Errno::EINTR,
-            format!("the table kept changing while it was read, {DUMP_TRIES} times"),
+            format!("what is read kept changing, {TRIES} times"),
         ))
     }
 
@@ -211,6 +241,18 @@ impl RouteSocket {
             sockopt::RcvBufForce,
             &(size * 4),
         )?)
+    }
+}
+
+/// Where something was lost, the rest must be read to its end: until then the kernel lets nothing new in.
+fn has_more(received: Result<()>, lost: &mut bool) -> Result<bool> {
+    match received {
+        Err(error) if error.is(Errno::ENOBUFS) => {
+            *lost = true;
+            Ok(true)
+        }
+        Err(error) if *lost && error.is(Errno::EAGAIN) => Ok(false),
+        received => received.map(|()| true),
     }
 }
 
