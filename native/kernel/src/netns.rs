@@ -137,14 +137,21 @@ pub fn open(path: &Path) -> Result<Netns> {
 
 fn with_path(error: io::Error, path: &Path) -> Error {
     let error = match Error::from(error) {
-        // The process died between the look-up of its directory and of its namespace.
+        // The process died between the look-up of its directory and of its namespace: ESRCH, or EACCES once it is
+        // reaped, whoever asks.
         error if error.is(Errno::ESRCH) => Errno::ENOENT.into(),
+        error if error.is(Errno::EACCES) && has_no_parent(path) => Errno::ENOENT.into(),
         error => error,
     };
     Error {
         message: format!("{}: {}", path.display(), error.message),
         ..error
     }
+}
+
+fn has_no_parent(path: &Path) -> bool {
+    path.parent()
+        .is_some_and(|parent| matches!(parent.try_exists(), Ok(false)))
 }
 
 pub fn is_nsfs(fd: BorrowedFd) -> Result<bool> {

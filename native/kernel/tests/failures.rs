@@ -5,7 +5,7 @@ mod lab;
 use std::process::Command;
 
 use lab::{Container, Host, address, attach, bridge, pair, route};
-use weave_kernel::{Op, Vxlan};
+use weave_kernel::{Op, Vxlan, identity};
 
 #[test]
 fn a_vanished_namespace() {
@@ -196,4 +196,24 @@ fn an_empty_batch_is_done() {
     let host = Host::new();
     assert_eq!(host.apply(vec![]), weave_kernel::Applied::default());
     assert_eq!(host.kernel.apply_and_wait(vec![]), []);
+}
+
+/// Looked up while it ends, while it is reaped, and after.
+#[test]
+fn a_process_that_is_ending() {
+    for _ in 0..1000 {
+        let mut ending = Command::new("sleep").arg("600").spawn().unwrap();
+        let path = format!("/proc/{}/ns/net", ending.id());
+        identity(&path).unwrap();
+        let look = std::thread::spawn(move || {
+            loop {
+                if let Err(error) = identity(&path) {
+                    return error;
+                }
+            }
+        });
+        ending.kill().unwrap();
+        ending.wait().unwrap();
+        assert_eq!(look.join().unwrap().code, "ENOENT");
+    }
 }
