@@ -4,7 +4,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     os::fd::AsFd,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::{Builder, JoinHandle},
     time::{Duration, Instant},
@@ -18,6 +17,7 @@ use crate::{
     message::link::delete_group,
     netns::{Netns, enter, key},
     socket::RouteSocket,
+    worker::contain,
 };
 
 /// The `IFLA_GROUP` of retired links: nothing in it is ever used again. (`weav` in ASCII.)
@@ -29,6 +29,8 @@ const REST: u32 = 9;
 const WAITING_MAX: usize = 1024;
 /// How long to gather, so that links retired together are deleted together.
 const GATHER: Duration = Duration::from_millis(5);
+/// When links could not be deleted for want of files or memory, how long until it is tried again.
+const SHORT_OF: Duration = Duration::from_secs(1);
 
 enum Chore {
     Reap(Netns),
@@ -137,7 +139,7 @@ impl Duties {
         if self.announce_at.is_some_and(|due| due <= now)
             && let Some(announcement) = self.announcements.pop_front()
         {
-            contained(|| announcer.tell(&announcement));
+            let _ = contain(|| announcer.tell(&announcement));
             let rest = now.elapsed() * REST;
             self.announce_at = (!self.announcements.is_empty()).then(|| Instant::now() + rest);
         }
@@ -148,19 +150,19 @@ impl Duties {
 
     fn reap(&mut self) {
         self.reap_at = None;
-        for netns in self.namespaces.drain().map(|(_, netns)| netns) {
-            // A failure leaves the links out of use; the next round or start takes them.
-            contained(|| reap(&netns));
+        for (key, netns) in std::mem::take(&mut self.namespaces) {
+            let reaped = contain(|| reap(&netns)).and_then(|outcome| outcome);
+            if reaped.is_err_and(|error| error.is_shortage()) {
+                self.namespaces.insert(key, netns);
+                self.reap_at = Some(Instant::now() + SHORT_OF);
+            }
+            // Any other failure leaves the links out of use; the next round or start takes them.
         }
     }
 
     fn finish(mut self) {
         self.reap();
     }
-}
-
-fn contained(work: impl FnOnce() -> Result<()>) {
-    let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
 fn reap(netns: &Netns) -> Result<()> {

@@ -54,6 +54,14 @@ impl Error {
         self
     }
 
+    /// What was asked for may be had later: there are not enough files, or not enough memory.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS]
+            .iter()
+            .any(|&errno| self.is(errno))
+    }
+
     #[must_use]
     pub fn is(&self, errno: Errno) -> bool {
         self.errno == errno as i32
