@@ -6,7 +6,7 @@ use std::{
     io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::fs::{MetadataExt, OpenOptionsExt},
+        unix::fs::OpenOptionsExt,
     },
     path::Path,
     sync::{
@@ -20,7 +20,10 @@ use nix::{
     errno::Errno,
     libc,
     sched::{CloneFlags, setns},
-    sys::statfs::{NSFS_MAGIC, fstatfs},
+    sys::{
+        stat::fstat,
+        statfs::{NSFS_MAGIC, fstatfs},
+    },
 };
 
 use socket2::{Domain, Socket, Type};
@@ -160,8 +163,8 @@ pub fn is_nsfs(fd: BorrowedFd) -> Result<bool> {
 
 /// Device and inode.
 pub fn key(fd: BorrowedFd) -> Result<(u64, u64)> {
-    let metadata = File::from(fd.try_clone_to_owned()?).metadata()?;
-    Ok((metadata.dev(), metadata.ino()))
+    let stat = fstat(fd)?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 pub fn enter(netns: &Netns) -> Result<()> {
