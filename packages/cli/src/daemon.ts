@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
-import { type Log, open, SOCKET, serve, type Weave } from '@weave/sdk';
+import { type Log, mustBeSilent, open, SOCKET, serve, type Weave } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { LogLevel } from './options.ts';
@@ -27,11 +27,16 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--optimize-for-size');
   const log = logger(options.logLevel);
+  // So that a file that may not grow is an error like any other.
+  process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  await using weave = await open({ stateDir: options.stateDir, runDir: options.runDir, log });
-  await using _plugin = await servePlugin(weave, { sockets: options.sockets, nameserver: options.nameserver, log });
+  const { stateDir, runDir, sockets, nameserver } = options;
+  // Also where they would be refused later: by then the host's packet filter is this one's.
+  for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
+  await using weave = await open({ stateDir, runDir, log });
+  await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
-  await using _api = await serve(checkedWithEngine(weave, docker), join(options.runDir, SOCKET));
+  await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));
   const following = followEngine(weave, docker, log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
@@ -57,10 +62,16 @@ function stopSignal(): AbortSignal {
 
 const aborted = (signal: AbortSignal) => signal.aborted || once(signal, 'abort');
 
+/** So much of a log that cannot be written is kept for when it can. */
+const UNWRITTEN_MAX = 64 * 1024;
+
 function logger(level: LogLevel): Log {
+  const destination = pino.destination({ dest: 2, sync: true, maxLength: UNWRITTEN_MAX });
+  // A disk that is full of logs shall not end the daemon.
+  destination.on('error', () => undefined);
   const out = pino(
     { level: level === 'warning' ? 'warn' : level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination(2),
+    destination,
   );
   return (at, message, fields = {}) => out[at](fields, message);
 }

@@ -31,15 +31,15 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** Says on standard error what takes longer than a second, while it does; only to a person. */
 export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const begun = Date.now();
+  const begun = performance.now();
   const tty = process.stderr.isTTY;
   const tick = setInterval(() => {
-    if (tty) process.stderr.write(`\r${what} … ${Math.round((Date.now() - begun) / 1000)} s`);
+    if (tty) process.stderr.write(`\r${what} … ${Math.round((performance.now() - begun) / 1000)} s`);
   }, 1000);
   try {
     return await work();
   } finally {
     clearInterval(tick);
-    if (tty && Date.now() - begun >= 1000) process.stderr.write('\r\x1b[K');
+    if (tty && performance.now() - begun >= 1000) process.stderr.write('\r\x1b[K');
   }
 }

@@ -37,6 +37,7 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
   const existing = state.endpoints.get(spec.id);
   if (existing) return sameOrFail(existing, endpoint);
   for (const text of addresses) mustBeUnused(state, network, cidr(text));
+  if (spec.mac) mustBeOwnMac(state, network, endpoint.mac);
   return { endpoint, changes: [{ table: 'endpoint', id: endpoint.id, record: endpoint }] };
 }
 
@@ -86,9 +87,20 @@ export function mustBeUnused(state: State, network: Network, addr: Address): voi
   const owner = state.addressOwner(network.id, text);
   const isGateway = network.subnets.some((s) => s.gateway === text && network.gateway === 'weave');
   if (!owner && !isGateway) return;
-  const endpoint = owner ? state.endpoints.get(owner) : undefined;
-  const who = endpoint ? `container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}` : 'the gateway';
+  const who = owner ? holderOf(state, owner) : 'the gateway';
   fail('WEAVE_ADDRESS_IN_USE', `${text} on network ${network.name} is in use by ${who}`);
+}
+
+/** A bridge sends what is for a MAC to one of its ports: of two that have the same, the other hears nothing. */
+function mustBeOwnMac(state: State, network: Network, mac: string): void {
+  const owner = state.macOwner(network.id, mac);
+  if (!owner) return;
+  fail('WEAVE_ADDRESS_IN_USE', `MAC ${mac} on network ${network.name} is in use by ${holderOf(state, owner)}`);
+}
+
+function holderOf(state: State, id: string): string {
+  const { container } = state.endpoint(id);
+  return `container ${container?.name ?? id.slice(0, 12)}`;
 }
 
 /** Publishes exactly these host ports for an endpoint. Throws WEAVE_PORT_IN_USE, WEAVE_ENDPOINT_NOT_FOUND. */

@@ -44,7 +44,12 @@ export const CATALOGUE = {
   WEAVE_KERNEL_UNSUPPORTED: ['unavailable', 'This kernel lacks a feature; weave needs veth, bridge and vxlan.'],
   WEAVE_STORE_LOCKED: ['unavailable', 'Another daemon runs on this host; see: weave status'],
   WEAVE_STORE_FAILED: ['unavailable', 'Check the free space and the permissions of the state directory.'],
+  WEAVE_TOO_MANY_FILES: [
+    'unavailable',
+    'End some of its clients, or raise the daemon’s limit on open files (LimitNOFILE= of a service).',
+  ],
   WEAVE_DAEMON_UNREACHABLE: ['unavailable', 'Start it with: weave launch --local'],
+  WEAVE_DAEMON_BUSY: ['unavailable', 'It finishes what is under way first. Wait, or end it with: kill -9'],
   WEAVE_ENGINE_UNREACHABLE: ['unavailable', 'Start the Docker engine, or name a pid or a namespace path instead.'],
   WEAVE_FIREWALL_FAILED: ['unavailable', 'Install nftables: apt-get install nftables'],
   WEAVE_ALREADY_RUNNING: ['conflict', 'Stop it first with: weave stop'],
@@ -94,11 +99,16 @@ export class WeaveError extends Error {
 export const isWeaveError = (error: unknown): error is WeaveError =>
   typeof error === 'object' && error !== null && BRAND in error;
 
+/** Refused because the process, or the system, has as many files open as it may. */
+export const isFileLimit = (error: unknown): boolean =>
+  ['EMFILE', 'ENFILE'].includes(String((error as { code?: unknown } | undefined | null)?.code));
+
 /** Whatever was thrown, as an error of ours: what is unknown is a bug. */
-export const asWeaveError = (error: unknown): WeaveError =>
-  isWeaveError(error)
-    ? error
-    : new WeaveError('WEAVE_BUG', error instanceof Error ? error.message : String(error), { cause: error });
+export function asWeaveError(error: unknown): WeaveError {
+  if (isWeaveError(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new WeaveError(isFileLimit(error) ? 'WEAVE_TOO_MANY_FILES' : 'WEAVE_BUG', message, { cause: error });
+}
 
 /** Throws; an expression, so that it can stand after `??`. */
 export function fail(code: Code, message: string, options?: { hint?: string; cause?: unknown }): never {

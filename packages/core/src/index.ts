@@ -21,7 +21,17 @@ export {
   opensShard,
   publishPorts,
 } from './endpoints.ts';
-export { asWeaveError, CATALOGUE, type Code, FACES, fail, isWeaveError, type Kind, WeaveError } from './errors.ts';
+export {
+  asWeaveError,
+  CATALOGUE,
+  type Code,
+  FACES,
+  fail,
+  isFileLimit,
+  isWeaveError,
+  type Kind,
+  WeaveError,
+} from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward } from './firewall.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
 export * from './kernel.ts';

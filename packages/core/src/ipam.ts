@@ -43,7 +43,8 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
   for (const other of state.pools.values()) {
     if (!overlaps(cidr(other.cidr), wanted)) continue;
     const network = state.networkOfPool(other.id);
-    if (network || request.now - other.created < ORPHAN_AFTER_MS)
+    // Either way: the clock may have been set back since.
+    if (network || Math.abs(request.now - other.created) < ORPHAN_AFTER_MS)
       fail(
         'WEAVE_SUBNET_OVERLAP',
         `${formatCidr(wanted)} overlaps ${other.cidr} of network ${network?.name ?? '(being made)'}`,

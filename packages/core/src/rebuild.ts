@@ -103,7 +103,9 @@ function learnEndpoint(
   take: Take,
 ): void {
   if (!draft.endpoints.has(seen.id)) {
-    take(createEndpoint(draft, { ...seen, network }).changes);
+    const { mac, ...rest } = seen;
+    // What an engine has made is so, also where two of them disturb each other.
+    take(createEndpoint(draft, { ...rest, network, ...(draft.macOwner(network, mac) ? {} : { mac }) }).changes);
     if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);
   }
   take(nameEndpoint(draft, seen.id, seen.container));

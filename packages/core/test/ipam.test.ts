@@ -225,8 +225,15 @@ t.test('a pool that nobody used is an orphan after a minute', async (t) => {
     'WEAVE_SUBNET_OVERLAP',
     'not yet',
   );
+  t.equal(
+    refusal(() => pool(state, '10.0.0.0/24', { now: 1 - MINUTE })),
+    'WEAVE_SUBNET_OVERLAP',
+    'nor when the clock is set back by a little',
+  );
   t.equal(pool(state, '10.0.0.0/24', { now: MINUTE }).cidr, '10.0.0.0/24', 'it gives way');
   t.strictSame([[...state.pools.keys()], state.leases.size], [['weave:10.0.0.0/24'], 0], 'with its leases');
+  pool(state, '10.9.0.0/16', { now: 9 * 365 * 24 * 60 * MINUTE });
+  t.equal(pool(state, '10.9.0.0/24', { now: MINUTE }).cidr, '10.9.0.0/24', 'also one that was made in years to come');
   network(state, { name: 'blue', subnets: [{ cidr: '10.1.0.0/16' }] });
   t.equal(
     refusal(() => pool(state, '10.1.0.0/24', { now: 99 * MINUTE })),
@@ -685,6 +692,16 @@ t.test('endpoints of an engine', async (t) => {
     t.equal(state.endpoint(hex(1)).mac, '5a:77:0a:03:00:03');
     const other = take(state, createEndpoint(state, { ...spec, id: hex(2), addresses: ['10.3.0.3/16'] })).endpoint;
     t.match(other.mac, /^5e:/, 'the address’s own is somebody else’s');
+    const before = digest(state);
+    const third = { ...spec, id: hex(3), addresses: ['10.3.0.4/16'], mac: other.mac.toUpperCase() };
+    t.throws(() => createEndpoint(state, third), {
+      code: 'WEAVE_ADDRESS_IN_USE',
+      message: new RegExp(`MAC ${other.mac} on network .* is in use by container 0{12}`),
+    });
+    t.equal(digest(state), before);
+    take(state, createEndpoint(state, { ...spec, mac: '5a:77:0a:03:00:03' }));
+    state.apply(deleteEndpoint(state, hex(2)));
+    take(state, createEndpoint(state, third));
   });
 
   await t.test('bridges fill up one by one', async (t) => {

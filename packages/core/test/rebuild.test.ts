@@ -72,6 +72,13 @@ function rebuilt(state: State, networks: NetworkView[], known: ReadonlySet<strin
   return after;
 }
 
+t.test('of two endpoints with one MAC both are learned', async (t) => {
+  const twins = [2, 3].map((n) => seenEndpoint(n, { mac: '02:00:00:00:00:09' }));
+  const after = rebuilt(new State(SELF), [seenNetwork({ endpoints: twins })]);
+  t.strictSame([...after.endpoints.keys()], [hex(2), hex(3)]);
+  t.equal(after.endpoint(hex(2)).mac, '02:00:00:00:00:09');
+});
+
 t.test('rebuild', async (t) => {
   const full = seenNetwork({
     endpoints: [

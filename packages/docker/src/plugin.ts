@@ -1,7 +1,17 @@
 import { linkSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FACES, type Log, listen, refusalOf, strictServer, unlistenable, type Weave, WeaveError } from '@weave/sdk';
+import {
+  FACES,
+  type Log,
+  listen,
+  mustBeSilent,
+  refusalOf,
+  strictServer,
+  unlistenable,
+  type Weave,
+  WeaveError,
+} from '@weave/sdk';
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { ipamDriver } from './ipam-driver.ts';
 import type { Methods } from './method.ts';
@@ -34,6 +44,7 @@ export async function servePlugin(weave: Weave, options: PluginOptions = {}): Pr
   const app = pluginServer(weave, { methods, log, isClosing: () => closing });
   const [first, ...others] = sockets;
   // A socket appears only when everything can be answered: the engine never asks again for capabilities that failed.
+  for (const other of others) await mustBeSilent(other);
   await listen(app, first!);
   try {
     for (const other of others) alsoAt(first!, other);

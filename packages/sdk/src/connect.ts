@@ -117,8 +117,11 @@ function unreachable(socket: string, cause: unknown): WeaveError {
   if (code === 'EACCES')
     return new WeaveError('WEAVE_PERMISSION_DENIED', `no permission for ${socket}`, { cause, hint: 'Run as root.' });
   const none = code === 'ENOENT' || code === 'ECONNREFUSED';
-  const what = none ? `no weave daemon answers on ${socket}` : `no answer of a weave daemon on ${socket}: ${message}`;
-  return new WeaveError('WEAVE_DAEMON_UNREACHABLE', what, { cause });
+  if (none) return new WeaveError('WEAVE_DAEMON_UNREACHABLE', `no weave daemon answers on ${socket}`, { cause });
+  return new WeaveError('WEAVE_DAEMON_UNREACHABLE', `no answer of a weave daemon on ${socket}: ${message}`, {
+    cause,
+    hint: 'Something listens there: try again, and see what the daemon logs.',
+  });
 }
 
 function post(socketPath: string, verb: string, params: unknown): Promise<unknown> {

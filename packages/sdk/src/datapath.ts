@@ -1,9 +1,22 @@
-import { type Datapath, HOST, SWITCH, WeaveError } from '@weave/core';
+import { asWeaveError, type Datapath, HOST, isFileLimit, SWITCH, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
+import { lockFile } from './lock.ts';
 
-/** The kernel of this machine, with the switch pinned at `switchPath`. */
+/**
+ * The kernel of this machine, with the switch pinned at `switchPath`. WEAVE_ALREADY_RUNNING where another has that open:
+ * to either, all that is the other's would be left over.
+ */
 export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
+  try {
+    return datapathOver(kernel, switchPath, lockFile(`${switchPath}.lock`));
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
+}
+
+function datapathOver(kernel: Kernel, switchPath: string, unlock: () => void): Datapath {
   // Held open from here on: neither becomes another.
   const known: Record<string, string> = { [HOST]: netnsId(HOST), [SWITCH]: netnsId(switchPath) };
   return {
@@ -13,12 +26,17 @@ export function kernelDatapath(switchPath: string): Datapath {
     netnsId: (path) => {
       try {
         return known[path] ?? netnsId(path);
-      } catch {
+      } catch (error) {
+        // Whether one is there cannot be told now: if it is said to be gone, its network is taken from it.
+        if (isFileLimit(error)) throw asWeaveError(error);
         return undefined;
       }
     },
-    destroy: () => kernel.destroy(),
-    close: async () => kernel.close(),
+    destroy: () => kernel.destroy().finally(unlock),
+    close: async () => {
+      kernel.close();
+      unlock();
+    },
   };
 }
 
@@ -26,6 +44,7 @@ function openKernel(switchPath: string): Kernel {
   try {
     return Kernel.open(switchPath);
   } catch (error) {
+    if (isFileLimit(error)) throw asWeaveError(error);
     const { code, message } = error as { code?: string; message: string };
     const denied = code === 'EPERM' || code === 'EACCES';
     throw new WeaveError(

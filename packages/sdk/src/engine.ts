@@ -1,4 +1,4 @@
-import { WeaveError } from '@weave/core';
+import { asWeaveError, isFileLimit, WeaveError } from '@weave/core';
 import Docker from 'dockerode';
 import type { EngineContainer } from './weave.ts';
 
@@ -24,6 +24,7 @@ export function dockerEngine(docker = new Docker()): Engine {
 
 /** Docker's error as one of ours: the one place where they meet. */
 export function engineError(error: unknown, what: string): WeaveError {
+  if (isFileLimit(error)) return asWeaveError(error);
   const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (statusCode === 404) return new WeaveError('WEAVE_CONTAINER_NOT_FOUND', `there is no ${what}`, { cause: error });
   return new WeaveError('WEAVE_ENGINE_UNREACHABLE', `the Docker engine did not answer about ${what}: ${message}`, {

@@ -28,9 +28,9 @@ export function hostFirewall(): Firewall {
       if (wanted || applied !== false) await nft(asked);
       for (const family of toRoute) writeFileSync(FORWARDING[family], '1');
       // Others change their policy when they like; asking takes too long for every published port.
-      if (applied !== wanted || Date.now() - checked > CHECK_MS) {
+      if (applied !== wanted || performance.now() - checked > CHECK_MS) {
         await allowForwarding(wanted);
-        checked = Date.now();
+        checked = performance.now();
       }
       applied = wanted;
       shown = undefined;

@@ -9,6 +9,7 @@ import {
   type Firewall,
   type HostStore,
   hasGateway,
+  isFileLimit,
   type Network,
   type Op,
   type State,
@@ -151,6 +152,7 @@ function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
 export function kernelError(failure: Failure): WeaveError {
   const { code, op, link, netns, message } = failure;
   const what = `${op}${link ? ` ${link}` : ''}${netns ? ` in ${netns}` : ''}: ${message} (${code})`;
+  if (isFileLimit(failure)) return new WeaveError('WEAVE_TOO_MANY_FILES', what, { cause: failure });
   if (code === 'EPERM' || code === 'EACCES') return new WeaveError('WEAVE_PERMISSION_DENIED', what, { cause: failure });
   if (code === 'ENOENT' && netns?.startsWith('/'))
     return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });

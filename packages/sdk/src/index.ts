@@ -21,6 +21,6 @@ export { inBackground, type Log } from './log.ts';
 export { type OpenOptions, open } from './open.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { serve } from './serve.ts';
-export { listen, refusalOf, strictServer, unlistenable } from './server.ts';
+export { listen, mustBeSilent, refusalOf, strictServer, unlistenable } from './server.ts';
 export { VERSION } from './version.ts';
 export type * from './weave.ts';

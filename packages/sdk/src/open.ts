@@ -10,6 +10,7 @@ import {
   DEFAULT_SUBNETS,
   type Firewall,
   type HostStore,
+  isWeaveError,
   State,
 } from '@weave/core';
 import { check } from './check.ts';
@@ -83,9 +84,18 @@ async function start({ store, setAside }: OpenedStore, options: OpenOptions, log
   if (noisy) notices.push(noisy);
   if (fresh) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
-  for (const failure of await host.reconciler.pass())
-    notices.push(`${failure.op} ${failure.link ?? ''}: ${failure.message}`);
+  notices.push(...(await firstPass(host)));
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
+}
+
+/** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */
+async function firstPass(host: Host): Promise<string[]> {
+  try {
+    return (await host.reconciler.pass()).map(({ op, link = '', message }) => `${op} ${link}: ${message}`);
+  } catch (error) {
+    if (!isWeaveError(error) || error.code !== 'WEAVE_STORE_FAILED') throw error;
+    return [`the kernel was not compared with the records: ${error.message}`];
+  }
 }
 
 /** `fresh` when nothing was stored: this host is new, or its store was lost. */

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { asWeaveError, WeaveError } from '@weave/core';
+import { asWeaveError, isWeaveError, WeaveError } from '@weave/core';
 import { Ajv, type ValidateFunction } from 'ajv';
 import fastify, { type FastifyError, type FastifyHttpOptions, type FastifyInstance } from 'fastify';
 
@@ -33,18 +33,32 @@ export const refusalOf = (error: FastifyError): WeaveError =>
     ? new WeaveError('WEAVE_INVALID_REQUEST', error.message)
     : asWeaveError(error);
 
-/** A socket left over from a killed daemon is replaced; that none runs is the host store's to say. */
+/** WEAVE_ALREADY_RUNNING where somebody answers: whoever takes his socket's name cuts him off, and he does not notice. */
+export async function mustBeSilent(socket: string): Promise<void> {
+  const answered = await new Promise<boolean>((resolve) => {
+    const probe = connect(socket, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    // EAGAIN: more have called than he can hear.
+    probe.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'EAGAIN'));
+  });
+  if (answered) throw new WeaveError('WEAVE_ALREADY_RUNNING', `somebody answers on ${socket} already`);
+}
+
+/** A socket left over from a killed daemon is replaced; one that somebody answers on is not. */
 export async function listen(app: FastifyInstance, socket: string): Promise<void> {
   closePromptly(app);
   try {
     mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+    await mustBeSilent(socket);
     rmSync(socket, { force: true });
     // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
     await app.listen({ path: socket, backlog: 4096 });
     chmodSync(socket, 0o660);
   } catch (error) {
     await app.close();
-    throw unlistenable(socket, error);
+    throw isWeaveError(error) ? error : unlistenable(socket, error);
   }
 }
 

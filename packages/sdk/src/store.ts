@@ -1,12 +1,11 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { type Change, type HostStore, TABLES, WeaveError } from '@weave/core';
+import { asWeaveError, type Change, type HostStore, isFileLimit, TABLES, WeaveError } from '@weave/core';
 
 /** "weav": tells our file from any other SQLite database. */
 const APPLICATION_ID = 0x77656176;
 const SCHEMA = 1;
-const SQLITE_BUSY = 5;
 
 /** A file that was there and could not be used: where it is now, and why. */
 export interface SetAside {
@@ -25,12 +24,19 @@ export interface OpenedStore {
  * a later version is moved beside and a new one begun.
  */
 export function openStore(path: string): OpenedStore {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openOrBegin(path);
+  } catch (error) {
+    throw error instanceof WeaveError ? error : failed('open', path, error);
+  }
+}
+
+function openOrBegin(path: string): OpenedStore {
   try {
     return { store: openDatabase(path) };
   } catch (error) {
-    if (error instanceof WeaveError) throw error;
-    if (!isUnusable(error)) throw failed('open', path, error);
+    if (!isUnusable(error)) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     const setAside = { path: `${path}.unusable-${Date.now()}`, reason };
     for (const suffix of ['', '-wal', '-journal'])
@@ -46,10 +52,12 @@ const SQLITE_NOTADB = 26;
 const isUnusable = (error: unknown) =>
   error instanceof Unusable || [SQLITE_CORRUPT, SQLITE_NOTADB].includes(errcode(error) ?? 0);
 
-const failed = (what: string, path: string, error: unknown) =>
-  new WeaveError('WEAVE_STORE_FAILED', `cannot ${what} ${path}: ${error instanceof Error ? error.message : error}`, {
-    cause: error,
-  });
+function failed(what: string, path: string, error: unknown): WeaveError {
+  if (isFileLimit(error)) return asWeaveError(error);
+  const code = (error as NodeJS.ErrnoException).code === 'EACCES' ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_STORE_FAILED';
+  const why = error instanceof Error ? error.message : error;
+  return new WeaveError(code, `cannot ${what} ${path}: ${why}`, { cause: error });
+}
 
 function openDatabase(path: string): HostStore {
   // Made with these rights: SQLite's own files beside it get the same.
@@ -71,7 +79,7 @@ function lock(db: DatabaseSync, path: string): void {
     // Exclusive before WAL: the lock is held from the first read until close, and there is no shared-memory file.
     db.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE; COMMIT');
   } catch (error) {
-    if (errcode(error) !== SQLITE_BUSY) throw error;
+    if (!isBusy(error)) throw error;
     throw new WeaveError('WEAVE_STORE_LOCKED', `${path} is in use by another weave daemon`, { cause: error });
   }
 }
@@ -114,6 +122,11 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
   const put = db.prepare('INSERT OR REPLACE INTO record (kind, id, value) VALUES (?, ?, ?)');
   const remove = db.prepare('DELETE FROM record WHERE kind = ? AND id = ?');
   const select = db.prepare('SELECT id, value FROM record WHERE kind = ?');
+  const { dev, ino } = statSync(path);
+  const isThere = () => {
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found?.ino === ino && found.dev === dev;
+  };
   return {
     load: () =>
       TABLES.flatMap((table) =>
@@ -124,7 +137,7 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     append(changes) {
       if (changes.length === 0) return;
       // What is written to a removed file is lost, however durably.
-      if (!existsSync(path)) throw failed('write', path, new Error('it was removed'));
+      if (!isThere()) throw failed('write', path, new Error('it was removed, or replaced'));
       try {
         db.exec('BEGIN');
         for (const { table, id, record } of changes)
@@ -142,6 +155,9 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     close: () => db.close(),
   };
 }
+
+const SQLITE_BUSY = 5;
+export const isBusy = (error: unknown): boolean => errcode(error) === SQLITE_BUSY;
 
 const errcode = (error: unknown): number | undefined =>
   typeof error === 'object' && error !== null && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;

@@ -191,6 +191,28 @@ const comparable = (state: string) =>
     .sort()
     .join('\n');
 
+test('whatever the clock says, the same is done', async (t) => {
+  const [hour, decade] = [3_600_000, 315_360_000_000];
+  const outcomes = [];
+  for (const jumps of [[0], [decade], [-hour], [decade, -decade, -hour, hour]]) {
+    let [now, turn] = [2 * decade, 0];
+    await using rig = await createRig({
+      clock: () => {
+        now += jumps[turn++ % jumps.length]!;
+        return now;
+      },
+    });
+    rig.run('web');
+    const seen = [];
+    for (const verb of WORK) {
+      await verb(rig);
+      seen.push(comparable(rig.state()).replace(/"created":\d+/g, ''));
+    }
+    outcomes.push(seen);
+  }
+  for (const each of outcomes) t.strictSame(each, outcomes[0]);
+});
+
 test('what others did meanwhile is mended at the start, and what cannot be is said', async (t) => {
   await using rig = await createRig();
   rig.run('web');

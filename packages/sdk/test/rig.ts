@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Datapath, FirewallRules, HostStore } from '@weave/core';
+import type { Clock, Datapath, FirewallRules, HostStore } from '@weave/core';
 import {
   type MemoryDatapath,
   type MemoryStore,
@@ -46,6 +46,7 @@ export interface RigFirewall {
 
 interface Options {
   way?: Way;
+  clock?: Clock;
   /** Stands between Weave and what is in memory. */
   wrapStore?(store: HostStore): HostStore;
   wrapDatapath?(datapath: Datapath): Datapath;
@@ -67,7 +68,7 @@ export const createRig = (options: Options = {}): Promise<Rig> =>
   });
 
 async function rigOver(options: Options, left: Left): Promise<Rig> {
-  const { way = 'open', wrapStore = (s) => s, wrapDatapath = (d) => d } = options;
+  const { way = 'open', clock = () => 1_700_000_000_000, wrapStore = (s) => s, wrapDatapath = (d) => d } = options;
   const { store, datapath, firewall, containers } = left;
   const dir = mkdtempSync(join(tmpdir(), 'weave-sdk-'));
   const socket = join(dir, 'weave.sock');
@@ -77,7 +78,7 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
     datapath: wrapDatapath({ ...datapath, close: async () => undefined }),
     firewall: { set: (rules) => setFirewall(firewall, rules), isAsSet: async () => !firewall.disturbed },
     switchFilter: memoryFirewall(),
-    clock: () => 1_700_000_000_000,
+    clock,
     engine: {
       async container(name) {
         const found = containers.get(name);

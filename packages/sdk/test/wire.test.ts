@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, lstatSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { connect as dial, createServer as listenOn, type Server } from 'node:net';
-import { join } from 'node:path';
+import { connect as dial, createServer as listenOn } from 'node:net';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { test } from 'tap';
 import { connect, serve, type Weave } from '../src/index.ts';
@@ -189,18 +190,28 @@ test('the socket', async (t) => {
   await using rig = await createRig();
   t.equal(statSync(rig.socket).mode & 0o777, 0o660, 'is for its owner and group');
 
-  await t.test('is made where its directory is not there yet, and replaces what a killed daemon left', async (t) => {
+  await t.test('is made where its directory is not there yet, and left to whoever answers on it', async (t) => {
     const socket = join(rig.dir, 'run/weave/weave.sock');
-    const first = await serve(rig.here, socket);
-    await first[Symbol.asyncDispose]();
-    const stale: Server = listenOn().listen(socket);
-    await once(stale, 'listening');
-    // Closing would remove the file; a daemon that is killed does not.
-    stale.unref();
+    const listens = "require('net').createServer().listen(process.argv[1], () => console.log())";
+    mkdirSync(dirname(socket), { recursive: true });
+    const other = spawn(process.execPath, ['-e', listens, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(other.stdout, 'data');
+    await t.rejects(serve(rig.here, socket), {
+      code: 'WEAVE_ALREADY_RUNNING',
+      message: `somebody answers on ${socket} already`,
+    });
+    other.kill('SIGSTOP');
+    await t.rejects(serve(rig.here, socket), { code: 'WEAVE_ALREADY_RUNNING' }, 'or will when he goes on');
+    other.kill('SIGKILL');
+    await once(other, 'close');
+    t.ok(lstatSync(socket).isSocket(), 'what a killed daemon leaves');
     await using _ = await serve(rig.here, socket);
-    t.ok(lstatSync(socket).isSocket());
-    t.match(await (await connect({ socket })).status(), { version: /\d/ });
-    stale.close();
+    t.match(await (await connect({ socket })).status(), { version: /\d/ }, 'is replaced');
+    await t.rejects(serve(rig.here, socket), { code: 'WEAVE_ALREADY_RUNNING' });
+    t.match(await (await connect({ socket })).status(), { version: /\d/ }, 'and the one before still answers');
+    rmSync(dirname(socket), { recursive: true });
+    await using __ = await serve(rig.here, socket);
+    t.match(await (await connect({ socket })).status(), { version: /\d/ }, 'in a directory that was not there');
   });
 
   await t.test('of somebody else is not mistaken for ours', async (t) => {

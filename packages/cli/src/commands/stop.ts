@@ -58,10 +58,7 @@ async function stop(options: CommonOptions, before: Before): Promise<number | un
   const { pid } = status;
   signal(pid, 'SIGTERM');
   for (let tries = 0; signal(pid, 0); tries++) {
-    if (tries === STOP_TRIES)
-      throw new WeaveError('WEAVE_STORE_LOCKED', `the daemon, process ${pid}, does not stop`, {
-        hint: 'It finishes what is under way first. Wait, or end it with: kill -9',
-      });
+    if (tries === STOP_TRIES) throw new WeaveError('WEAVE_DAEMON_BUSY', `the daemon, process ${pid}, does not stop`);
     await delay(STOP_WAIT_MS);
   }
   return pid;

@@ -49,6 +49,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
       const on = state.network(network);
       const resolved = await resolveTarget(datapath, engine, target);
       return host.inTurn(turnOf(resolved), async () => {
+        leaveLastRun(host, attachmentOf(state, on, resolved), resolved.id);
         const endpoint = attachmentOf(state, on, resolved);
         const { removed, changes } = detach(state, endpoint, requests);
         if (endpoint) await host.carryOut({ changes, endpoints: [endpoint.id] });

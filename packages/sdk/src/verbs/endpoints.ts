@@ -2,11 +2,13 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import {
+  asWeaveError,
   createEndpoint,
   deleteEndpoint,
   fail,
   handoverName,
   hasGateway,
+  isFileLimit,
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
@@ -69,6 +71,7 @@ async function choosePort(port: PublishedPort): Promise<PublishedPort> {
   try {
     return { ...port, hostPort: await (port.protocol === 'udp' ? bindUdp : bindTcp)(hostPort, hostAddress) };
   } catch (error) {
+    if (isFileLimit(error)) throw asWeaveError(error);
     const { code } = error as NodeJS.ErrnoException;
     const where = `${hostAddress ? `${hostAddress}:` : ''}${hostPort}/${port.protocol}`;
     if (code === 'EADDRINUSE') fail('WEAVE_PORT_IN_USE', `something on this host listens on port ${where}`);
