@@ -122,9 +122,12 @@ function overlay(state: State, { id, vni, mtu }: Network): Resource[] {
   return resources;
 }
 
+/** The key of an endpoint's unit. */
+export const unitOf = ({ id }: Endpoint): string => `endpoint/${id}`;
+
 /** Nothing for an endpoint that is attached nowhere, or is another host's. */
 export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
-  const unit = { key: `endpoint/${endpoint.id}` };
+  const unit = { key: unitOf(endpoint) };
   const network = state.networks.get(endpoint.network);
   if (!endpoint.sandbox || !network || endpoint.peer !== state.self) return { ...unit, resources: [] };
   return {

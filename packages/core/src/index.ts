@@ -9,6 +9,7 @@ export {
   desiredSwitch,
   hasGateway,
   type Unit,
+  unitOf,
   unitsAt,
 } from './desired.ts';
 export {

@@ -55,22 +55,26 @@ export interface OpenOptions {
 export async function open(options: OpenOptions = {}): Promise<Weave> {
   const log: Log = options.log ?? (() => undefined);
   const opened = options.store ? { store: options.store } : openStore(join(options.stateDir ?? STATE_DIR, 'weave.db'));
+  const switchPath = join(options.runDir ?? RUN_DIR, 'netns');
+  let datapath: Datapath | undefined;
   try {
-    return await start(opened, options, log);
+    datapath = options.datapath ?? kernelDatapath(switchPath);
+    return await start(opened, { switchFilter: quietSwitch(switchPath), ...options, datapath }, log);
   } catch (error) {
+    await datapath?.close();
     opened.store.close();
     throw error;
   }
 }
 
-async function start({ store, setAside }: OpenedStore, options: OpenOptions, log: Log): Promise<Weave> {
+type Started = OpenOptions & Required<Pick<OpenOptions, 'datapath' | 'switchFilter'>>;
+
+async function start({ store, setAside }: OpenedStore, options: Started, log: Log): Promise<Weave> {
+  const { datapath, switchFilter } = options;
   const { state, fresh } = loadState(store);
-  const switchPath = join(options.runDir ?? RUN_DIR, 'netns');
-  const datapath = options.datapath ?? kernelDatapath(switchPath);
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
-  const switchFilter = options.switchFilter ?? quietSwitch(switchPath);
   const { emit } = events;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted: !fresh });
   const notices: string[] = [];
@@ -94,7 +98,7 @@ async function firstPass(host: Host): Promise<string[]> {
     return (await host.reconciler.pass()).map(({ op, link = '', message }) => `${op} ${link}: ${message}`);
   } catch (error) {
     if (!isWeaveError(error) || error.code !== 'WEAVE_STORE_FAILED') throw error;
-    return [`the kernel was not compared with the records: ${error.message}`];
+    return [`what is gone could not be forgotten: ${error.message}`];
   }
 }
 

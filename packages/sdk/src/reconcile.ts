@@ -13,6 +13,7 @@ import {
   STRAYS,
   type State,
   type Unit,
+  unitOf,
   unitsAt,
 } from '@weave/core';
 import type { Log } from './log.ts';
@@ -47,18 +48,32 @@ export interface Reconciler {
   readonly repairs: Readonly<Record<string, number>>;
 }
 
+/** Whether a unit is of an endpoint that is gone and could not be forgotten, and why not. */
+interface Forgotten {
+  isLeft(unit: string): boolean;
+  error?: unknown;
+}
+
 export function createReconciler({ state, datapath, filters, log, commit, isTrusted }: Parts): Reconciler {
   const repairs: Record<string, number> = {};
   // By unit, why: left to full passes until then, or it would be tried and heard and tried again.
   const failing = new Map<string, string>();
 
   /** A namespace's path may lead elsewhere by now: a process id is used again, a file is replaced. */
-  function forgetGoneSandboxes(ids: Iterable<string>): void {
+  function forgetGoneSandboxes(ids: Iterable<string>): Forgotten {
     const gone = [...ids]
       .flatMap((id) => state.endpoints.get(id) ?? [])
       .filter(({ sandbox }) => sandbox?.kind === 'netns' && datapath.netnsId(sandbox.path) !== sandbox.id);
     // A container may start again and get its addresses back; a bare namespace that is gone is gone.
-    commit(gone.flatMap((e) => (e.container ? leaveEndpoint(state, e.id) : deleteEndpoint(state, e.id))));
+    const changes = gone.flatMap((e) => (e.container ? leaveEndpoint(state, e.id) : deleteEndpoint(state, e.id)));
+    try {
+      commit(changes);
+      return { isLeft: () => false };
+    } catch (error) {
+      // Whoever is there now shall not get what is another's; the rest can be mended all the same.
+      const units = new Set(gone.map(unitOf));
+      return { isLeft: (unit) => units.has(unit), error };
+    }
   }
 
   const planned = (units: readonly Unit[], seen: readonly Observed[]) =>
@@ -88,23 +103,26 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
     repairs,
     mendFilter,
     async pass() {
-      forgetGoneSandboxes(state.endpoints.keys());
+      const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
       const seen = await datapath.observe(queries(desired(state)));
       // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
-      const batches = planned(desired(state), seen);
+      const batches = planned(desired(state), seen).filter(({ key }) => !isLeft(key));
       for (const key of failing.keys()) if (!batches.some((batch) => batch.key === key)) failing.delete(key);
       const failures = await repair(batches);
       await mendFilter('switch');
       await mendFilter('host');
       await filters.host.set();
+      if (error) throw error;
       return failures;
     },
     async mend(links) {
-      forgetGoneSandboxes(links.flatMap((link) => state.endpointOfPort(link) ?? []));
+      const { isLeft, error } = forgetGoneSandboxes(links.flatMap((link) => state.endpointOfPort(link) ?? []));
       const units = unitsAt(state, links);
-      if (units.length === 0) return;
-      const seen = await datapath.observe(queries(units, false));
-      await repair(planned(unitsAt(state, links), seen).filter(({ key }) => !failing.has(key)));
+      if (units.length > 0) {
+        const seen = await datapath.observe(queries(units, false));
+        await repair(planned(unitsAt(state, links), seen).filter(({ key }) => !failing.has(key) && !isLeft(key)));
+      }
+      if (error) throw error;
     },
     async differences() {
       const seen = await datapath.observe(queries(desired(state)));

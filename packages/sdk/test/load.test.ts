@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { memoryFirewall } from '@weave/core/testing';
 import { type Test, t } from 'tap';
 import { hostFirewall } from '../src/firewall.ts';
 import { type EngineContainer, open, type Weave, WeaveError } from '../src/index.ts';
@@ -28,7 +29,7 @@ const weaveIn = (dir: string, containers = new Map<string, EngineContainer>()): 
   open({
     stateDir: join(dir, 'state'),
     runDir: join(dir, 'run'),
-    firewall: { set: async () => undefined },
+    firewall: memoryFirewall(),
     engine: {
       async container(name) {
         const found = containers.get(name);
@@ -182,7 +183,7 @@ function exhaust(): number[] {
 }
 
 async function ownerTest(t: Test, dir: string): Promise<void> {
-  const own = { runDir: join(dir, 'run'), firewall: { set: async () => undefined } };
+  const own = { runDir: join(dir, 'run'), firewall: memoryFirewall() };
   await using sleeper = await Sleeper.start();
   {
     await using other = await open({ ...own, stateDir: join(dir, 'other') });
