@@ -78,6 +78,8 @@ t.test('an error', async (t) => {
     t.notOk(isWeaveError(foreign));
   }
   t.equal(asWeaveError(cause).message, 'disk full');
+  const full = Object.assign(new Error('spawn nft EMFILE'), { code: 'EMFILE' });
+  t.match(asWeaveError(full), { code: 'WEAVE_TOO_MANY_FILES', message: 'spawn nft EMFILE', cause: full });
   t.throws(() => fail('WEAVE_INVALID_NAME', 'no'), { code: 'WEAVE_INVALID_NAME', kind: 'invalid' });
   t.ok(isWeaveError({ [Symbol.for('weave.error')]: true }), 'of another copy of the package too');
 });

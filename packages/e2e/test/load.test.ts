@@ -118,6 +118,17 @@ for (const { name, stderr, begin, end } of SHORTAGES)
     await accepted(t, pid);
   });
 
+test('what a failing disk refused does not come back, whenever the daemon ends', async (t) => {
+  const [{ begin, end, stderr }] = SHORTAGES as [(typeof SHORTAGES)[0]];
+  await begin();
+  const before = await seen();
+  t.match(await weave(...VERBS[0]!), { code: 7, stderr });
+  await kill();
+  await end();
+  await launch();
+  t.strictSame(await seen(), before);
+});
+
 test('a start with a full disk', async (t) => {
   const before = await seen();
   await host.weave('stop');

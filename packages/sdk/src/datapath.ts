@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { asWeaveError, type Datapath, HOST, isFileLimit, SWITCH, WeaveError } from '@weave/core';
 import { Kernel, netnsId } from '@weave/native';
 import { lockFile } from './lock.ts';
@@ -8,13 +9,18 @@ import { lockFile } from './lock.ts';
  */
 export function kernelDatapath(switchPath: string): Datapath {
   const kernel = openKernel(switchPath);
+  let unlock: (() => void) | undefined;
   try {
-    return datapathOver(kernel, switchPath, lockFile(`${switchPath}.lock`));
+    unlock = lockFile(lockOf(switchPath));
+    return datapathOver(kernel, switchPath, unlock);
   } catch (error) {
+    unlock?.();
     kernel.close();
     throw error;
   }
 }
+
+const lockOf = (switchPath: string) => `${switchPath}.lock`;
 
 function datapathOver(kernel: Kernel, switchPath: string, unlock: () => void): Datapath {
   // Held open from here on: neither becomes another.
@@ -32,7 +38,11 @@ function datapathOver(kernel: Kernel, switchPath: string, unlock: () => void): D
         return undefined;
       }
     },
-    destroy: () => kernel.destroy().finally(unlock),
+    async destroy() {
+      await kernel.destroy();
+      rmSync(lockOf(switchPath), { force: true });
+      unlock();
+    },
     close: async () => {
       kernel.close();
       unlock();

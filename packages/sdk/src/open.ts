@@ -50,7 +50,8 @@ export interface OpenOptions {
 
 /**
  * Weave in this process: takes the host's store, makes the kernel match it, and answers when both agree.
- * WEAVE_STORE_LOCKED when a daemon runs (then {@link connect} to it), WEAVE_PERMISSION_DENIED without root.
+ * WEAVE_STORE_LOCKED when a daemon runs (then {@link connect} to it), WEAVE_ALREADY_RUNNING when one with other records
+ * does, WEAVE_PERMISSION_DENIED without root.
  */
 export async function open(options: OpenOptions = {}): Promise<Weave> {
   const log: Log = options.log ?? (() => undefined);

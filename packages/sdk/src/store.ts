@@ -146,6 +146,7 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
         db.exec('COMMIT');
       } catch (error) {
         if (db.isTransaction) db.exec('ROLLBACK');
+        writeOver(db);
         throw failed('write', path, error);
       }
     },
@@ -154,6 +155,18 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     },
     close: () => db.close(),
   };
+}
+
+/**
+ * What was written to the log and could not be made durable is still there for whoever opens the file next. So something
+ * is written in its place that changes nothing; that it is not durable either does not matter.
+ */
+function writeOver(db: DatabaseSync): void {
+  try {
+    db.exec(`PRAGMA user_version=${SCHEMA}`);
+  } catch {
+    // As expected.
+  }
 }
 
 const SQLITE_BUSY = 5;
