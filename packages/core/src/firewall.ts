@@ -40,5 +40,28 @@ function forwards(state: State, network: Network): PortForward[] {
   );
 }
 
+/** With what else is to stay as it is; where both say something of a port, `rules` do. */
+export function withLeftover(rules?: FirewallRules, leftover?: FirewallRules): FirewallRules | undefined {
+  if (!rules || !leftover) return rules ?? leftover;
+  return { gateways: [...rules.gateways, ...leftover.gateways], ports: [...rules.ports, ...leftover.ports] };
+}
+
+/** The ports that `forwards` publish for these addresses of a network. On all addresses of the host it is one. */
+export function publishedOf(
+  forwards: readonly PortForward[],
+  network: string,
+  addresses: readonly string[],
+): PublishedPort[] {
+  const plain = addresses.map((text) => formatAddress(cidr(text)));
+  const ports = new Map<string, PublishedPort>();
+  for (const { link, address, hostAddress = '', ...port } of forwards) {
+    if (link !== gatewayName(network) || !plain.includes(address)) continue;
+    const isAnywhere = ['', '0.0.0.0', '::'].includes(hostAddress);
+    const key = JSON.stringify([port, isAnywhere || hostAddress]);
+    ports.set(key, isAnywhere && ports.has(key) ? port : { ...port, ...(hostAddress ? { hostAddress } : {}) });
+  }
+  return [...ports.values()];
+}
+
 const firstOfEachFamily = (addresses: Cidr[]) =>
   ([4, 6] as const).flatMap((family) => addresses.find((a) => a.family === family) ?? []);

@@ -33,7 +33,7 @@ export {
   type Kind,
   WeaveError,
 } from './errors.ts';
-export { desiredFirewall, type FirewallRules, type PortForward } from './firewall.ts';
+export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
 export * from './kernel.ts';
 export * from './model.ts';

@@ -1,9 +1,11 @@
 import { address, cidr, formatAddress, hostBounds } from './address.ts';
-import { createEndpoint, deleteEndpoint, joinEndpoint, nameEndpoint } from './endpoints.ts';
+import { createEndpoint, deleteEndpoint, joinEndpoint, nameEndpoint, publishPorts } from './endpoints.ts';
+import { type PortForward, publishedOf } from './firewall.ts';
 import { releasePool, requestPool } from './ipam.ts';
 import { type Change, type ContainerRef, leaseId } from './model.ts';
 import { adoptNetwork, type EngineNetworkSpec, forgetNetwork, nameNetwork } from './networks.ts';
 import type { State } from './state.ts';
+import { unused } from './unused.ts';
 
 /** What an engine knows of its networks on us. */
 export interface EngineView {
@@ -16,21 +18,26 @@ export interface EngineView {
       id: string;
       addresses: readonly string[];
       mac: string;
-      container: ContainerRef;
+      /** Absent while the engine has no container in it yet. */
+      container?: ContainerRef | undefined;
       sandbox?: string | undefined;
     }[];
   })[];
 }
 
+interface Context {
+  now: number;
+  before: ReadonlySet<string>;
+  /** Of ports: what the packet filter still has from before our records were lost. */
+  forwards?: readonly PortForward[] | undefined;
+}
+
 /**
  * What brings our records to an engine's view: networks, pools, leases and endpoints that we lost are learned again;
- * those that the engine lost are dropped, unless they are newer than the view (not in `before`).
+ * those that the engine lost are dropped, unless they are newer than the view (not in `before`), and so are pools and
+ * leases that it does not use; of those `before` has their {@link Grants}.
  */
-export function rebuild(
-  state: State,
-  view: EngineView,
-  context: { now: number; before: ReadonlySet<string> },
-): Change[] {
+export function rebuild(state: State, view: EngineView, { now, before, forwards = [] }: Context): Change[] {
   const draft = state.copy();
   const changes: Change[] = [];
   const take = (made: Change[]) => {
@@ -39,13 +46,16 @@ export function rebuild(
   };
   const known = new Set(view.networks.flatMap((n) => [n.id, ...n.endpoints.map((e) => e.id)]));
   for (const { id, owner } of [...draft.endpoints.values()])
-    if (owner === 'docker' && !known.has(id) && context.before.has(id)) take(dropEndpoint(draft, id));
+    if (owner === 'docker' && !known.has(id) && before.has(id)) take(dropEndpoint(draft, id));
   for (const { id, owner, subnets } of [...draft.networks.values()])
-    if (owner === 'docker' && !known.has(id) && context.before.has(id)) {
+    if (owner === 'docker' && !known.has(id) && before.has(id)) {
       take(forgetNetwork(draft, id));
       for (const { pool } of subnets) if (pool) take(releasePool(draft, pool));
     }
-  for (const network of view.networks) learnNetwork(draft, network, context.now, take);
+  for (const network of view.networks) learnNetwork(draft, network, now, take);
+  for (const { id, network, addresses } of [...draft.endpoints.values()])
+    if (!state.endpoints.has(id)) take(publishPorts(draft, id, publishedOf(forwards, network, addresses)));
+  take(unused(draft, view.networks, (table, id) => before.has(state.grants.of(table, id))));
   return changes;
 }
 
@@ -108,5 +118,5 @@ function learnEndpoint(
     take(createEndpoint(draft, { ...rest, network, ...(draft.macOwner(network, mac) ? {} : { mac }) }).changes);
     if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);
   }
-  take(nameEndpoint(draft, seen.id, seen.container));
+  if (seen.container) take(nameEndpoint(draft, seen.id, seen.container));
 }

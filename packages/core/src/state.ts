@@ -1,5 +1,6 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
 import { WeaveError } from './errors.ts';
+import { Grants } from './grants.ts';
 import {
   type Change,
   type Endpoint,
@@ -34,6 +35,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly grants = new Grants();
   /** This host. */
   readonly self: string;
 
@@ -137,6 +139,7 @@ export class State {
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
       this.#index(change, change.record ?? undefined, true);
+      this.grants.note(change);
     }
   }
 

@@ -4,13 +4,17 @@ import {
   type Change,
   createEndpoint,
   createNetwork,
+  desiredFirewall,
   type EngineView,
   joinEndpoint,
   nameEndpoint,
+  publishPorts,
   rebuild,
+  releaseAddress,
   requestAddress,
   requestPool,
   State,
+  withLeftover,
 } from '@weave/core';
 import fc from 'fast-check';
 import t from 'tap';
@@ -49,7 +53,7 @@ function engineDid(state: State, view: NetworkView): void {
   for (const endpoint of view.endpoints) {
     apply(state, createEndpoint(state, { ...endpoint, network: view.id }));
     if (endpoint.sandbox) apply(state, joinEndpoint(state, endpoint.id, endpoint.sandbox));
-    apply(state, nameEndpoint(state, endpoint.id, endpoint.container));
+    if (endpoint.container) apply(state, nameEndpoint(state, endpoint.id, endpoint.container));
   }
 }
 
@@ -133,6 +137,12 @@ t.test('rebuild', async (t) => {
       known: new Set([hex(1), hex(3)]),
       want: stateOf(full),
     },
+    {
+      name: 'an endpoint whose container has not joined',
+      state: new State(SELF),
+      view: [{ ...full, endpoints: [seenEndpoint(2, { container: undefined })] }],
+      want: stateOf({ ...full, endpoints: [seenEndpoint(2, { container: undefined })] }),
+    },
     { name: 'what is Weave’s own stays', state: attached(new State(SELF)), view: [], want: attached(new State(SELF)) },
     {
       name: 'what is attached to a lost network goes with it',
@@ -143,10 +153,15 @@ t.test('rebuild', async (t) => {
     {
       name: 'a container has another name',
       state: stateOf(full),
-      view: [{ ...full, endpoints: full.endpoints.map((e) => ({ ...e, container: { ...e.container, name: 'new' } })) }],
+      view: [
+        {
+          ...full,
+          endpoints: full.endpoints.map((e) => ({ ...e, container: { ...(e.container ?? web), name: 'new' } })),
+        },
+      ],
       want: stateOf({
         ...full,
-        endpoints: full.endpoints.map((e) => ({ ...e, container: { ...e.container, name: 'new' } })),
+        endpoints: full.endpoints.map((e) => ({ ...e, container: { ...(e.container ?? web), name: 'new' } })),
       }),
     },
   ];
@@ -177,6 +192,82 @@ t.test('rebuild: what an engine holds is not given out again', async (t) => {
   );
   const auxiliary = seenNetwork({ reserved: ['10.3.0.1', '10.3.0.2'] });
   t.equal(requestAddress(rebuilt(new State(SELF), [auxiliary]), 'weave:10.3.0.0/16').cidr, '10.3.0.3/16');
+});
+
+t.test('rebuild: what an engine was given and does not use', async (t) => {
+  const unnamedGateway = { reserved: [], subnets: [{ cidr: '10.3.0.0/16', ours: true }] };
+  const view = seenNetwork({ ...unnamedGateway, endpoints: [seenEndpoint(2)] });
+  const state = stateOf(seenNetwork({ endpoints: [seenEndpoint(2)] }));
+  const pool = '10.3.0.0/16';
+  const lost = requestAddress(state, `weave:${pool}`);
+  const again = requestAddress(state, `weave:${pool}`, '10.3.0.7');
+  for (const made of [lost, again]) apply(state, made);
+  apply(state, requestPool(state, { family: 4, cidr: '10.8.0.0/16', now: 0 }));
+  apply(
+    state,
+    createNetwork(state, { name: 'own', subnets: [{ cidr: '10.9.0.0/16', gateway: '10.9.0.1' }] }, { now: 0 }),
+  );
+  const attached = attach(state, state.network('blue'), { path: '/proc/1/ns/net', id: '4:1', container: web }, []);
+  apply(state, attached);
+  const known = new Set([...before(state), ...state.grants.all()]);
+
+  apply(state, releaseAddress(state, `weave:${pool}`, '10.3.0.7'));
+  apply(state, requestAddress(state, `weave:${pool}`, '10.3.0.7'));
+  apply(state, requestAddress(state, `weave:${pool}`, '10.3.0.8'));
+  const held = (after: State) => [...after.leases.values()].map(({ address }) => address).sort();
+  const before12s = rebuilt(state, [view]);
+  t.strictSame(held(before12s), held(state), 'is not given up at once: it may be about to use it');
+  t.strictSame([...before12s.pools.keys()], [...state.pools.keys()]);
+  const after = rebuilt(state, [view], known);
+  t.strictSame(held(after), ['10.3.0.1', '10.3.0.2', '10.3.0.7', '10.3.0.8', '10.9.0.1'], 'but later');
+  t.strictSame(
+    [...after.pools.keys()].sort(),
+    ['weave:10.3.0.0/16', 'weave:10.9.0.0/16'],
+    'the pool of no network too',
+  );
+  t.strictSame(after.endpointsOf(hex(1)), state.endpointsOf(hex(1)), 'what is attached keeps its address');
+  t.strictSame(
+    held(rebuilt(state, [{ ...view, reserved: ['10.3.0.3'] }], known)).includes('10.3.0.3'),
+    true,
+    'auxiliary',
+  );
+});
+
+t.test('rebuild: ports that the packet filter still has', async (t) => {
+  const options = { 'works.weave.gateway': 'weave' };
+  const view = seenNetwork({
+    options,
+    subnets: [
+      { cidr: '10.3.0.0/16', gateway: '10.3.0.1', ours: true },
+      { cidr: 'fd00:3::/64', gateway: 'fd00:3::1', ours: true },
+    ],
+    endpoints: [
+      seenEndpoint(2, { addresses: ['10.3.0.2/16', 'fd00:3::2/64'], sandbox: '/sandbox/1' }),
+      seenEndpoint(3, { container: { id: hex(0xc2), name: 'db' }, sandbox: '/sandbox/2' }),
+    ],
+  });
+  const state = new State(SELF);
+  state.apply(rebuild(state, { networks: [view] }, { now: 0, before: new Set() }));
+  const port = { protocol: 'tcp', hostPort: 8080, port: 80 } as const;
+  const one = { protocol: 'udp', hostAddress: '192.0.2.1', hostPort: 53, port: 53 } as const;
+  const other = { ...one, hostAddress: 'fd00::1' };
+  const onlyV4 = { ...port, hostAddress: '0.0.0.0', hostPort: 81 };
+  state.apply(publishPorts(state, hex(2), [port, one, other, onlyV4]));
+  const rules = desiredFirewall(state)!;
+  // As the kernel shows them: the family says what `anywhere` is.
+  const forwards = rules.ports.map((p) => ({ hostAddress: p.address.includes(':') ? '::' : '0.0.0.0', ...p }));
+  t.equal(forwards.length, 5);
+  const lost = new State(SELF);
+  lost.apply(rebuild(lost, { networks: [view] }, { now: 0, before: new Set(), forwards }));
+  t.strictSame(lost.endpoint(hex(2)).ports, [port, one, other, onlyV4], 'are published again');
+  t.equal(lost.endpoint(hex(3)).ports, undefined);
+  t.strictSame(desiredFirewall(lost), rules);
+  const elsewhere = forwards.map((p) => ({ ...p, link: 'weavegwother' }));
+  const without = new State(SELF);
+  without.apply(rebuild(without, { networks: [view] }, { now: 0, before: new Set(), forwards: elsewhere }));
+  t.equal(without.endpoint(hex(2)).ports, undefined, 'those of another network are not');
+  t.strictSame(withLeftover(rules, { gateways: [], ports: elsewhere })!.ports, [...rules.ports, ...elsewhere]);
+  t.strictSame([withLeftover(rules), withLeftover(undefined, rules), withLeftover()], [rules, rules, undefined]);
 });
 
 t.test('rebuild: random engines, lost altogether', async (t) => {

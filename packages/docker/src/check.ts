@@ -1,14 +1,12 @@
 import { type Difference, fixedOf, lasting, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
-import { snapshot } from './snapshot.ts';
+import { holdings, snapshot } from './snapshot.ts';
 
 /** An engine that starts does not answer; nobody waits for it longer. */
 const PATIENCE_MS = 10_000;
 
 /** `weave`, whose check compares with the engine too. */
 export function checkedWithEngine(weave: Weave, docker: Docker): Weave {
-  const view = () => snapshot(weave, docker, AbortSignal.timeout(PATIENCE_MS));
-  const differences = (): Promise<Difference[]> => lasting(async () => weave.engine.compare(await view()));
   return {
     ...weave,
     async check(options) {
@@ -18,6 +16,9 @@ export function checkedWithEngine(weave: Weave, docker: Docker): Weave {
         () => false,
       );
       if (!answers) return ours;
+      const { ids, grants } = await holdings(weave);
+      const view = () => snapshot(weave, docker, [...ids, ...grants], AbortSignal.timeout(PATIENCE_MS));
+      const differences = (): Promise<Difference[]> => lasting(async () => weave.engine.compare(await view()));
       let theirs = await differences();
       if (options?.fix && theirs.length > 0) {
         await weave.engine.report(await view());

@@ -3,8 +3,9 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inBackground, type Log, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
+import { type Connection, catchUp, firstLook } from './catch-up.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
-import { containerOf, type Inspect, inspector, snapshot } from './snapshot.ts';
+import { containerOf, holdings, type Inspect, inspector } from './snapshot.ts';
 
 /** Where there is no engine, looking for one is all that an idle daemon does. */
 const RETRY_MS = 1000;
@@ -19,55 +20,61 @@ interface EngineEvent {
 }
 
 /**
- * Follows the engine until `signal` aborts, and ends when nothing of it is under way: tells Weave everything once at
- * each connection, then what happens. Driver calls never wait for this, as the engine's API does not answer while it
- * waits for them.
+ * Follows the engine until `signal` aborts, and ends when nothing of it is under way: tells Weave everything at each
+ * connection, then what happens. Driver calls never wait for this, as the engine's API does not answer while it waits
+ * for them.
  */
 export async function followEngine(weave: Weave, docker: Docker, toLog: Log, signal: AbortSignal): Promise<void> {
   // What breaks off then is no news.
   const log: Log = (...said) => signal.aborted || toLog(...said);
   let retry = RETRY_MS;
+  let held = await holdings(weave);
   while (!signal.aborted) {
     try {
-      await followOnce(weave, docker, log, signal, () => {
+      await followOnce({ weave, docker, log, signal, held }, () => {
         retry = RETRY_MS;
       });
     } catch (error) {
       log('debug', 'the engine does not answer', { error: error instanceof Error ? error.message : String(error) });
     }
+    // What was made just before may not be in the engine's store yet; it is when it is next connected to.
+    held = await holdings(weave);
     await delay(retry, undefined, { signal }).catch(() => undefined);
     retry = Math.min(retry * 2, RETRY_MAX_MS);
   }
 }
 
-async function followOnce(
-  weave: Weave,
-  docker: Docker,
-  log: Log,
-  signal: AbortSignal,
-  connected: () => void,
-): Promise<void> {
+async function followOnce(followed: Connection, connected: () => void): Promise<void> {
+  const { weave, docker } = followed;
   // Listening first: what happens while the listing is made is in neither otherwise.
-  const stream = await docker.getEvents({ filters: { type: ['container', 'network'] }, abortSignal: signal });
+  const stream = await docker.getEvents({
+    filters: { type: ['container', 'network'] },
+    abortSignal: followed.signal,
+  });
   const lines = createInterface({ input: stream });
   const events = lines[Symbol.asyncIterator]();
+  const ended = new AbortController();
+  const signal = AbortSignal.any([followed.signal, ended.signal]);
+  const log: Log = (...said) => signal.aborted || followed.log(...said);
   const inspect = inspector(docker, signal);
   const names = learner((id) =>
     inBackground(log, 'a container could not be looked at', () => tell(weave, inspect, id)),
   );
+  const connection = { ...followed, log, signal };
+  let caughtUp: Promise<void> | undefined;
   try {
     connected();
     log('info', 'following the engine');
-    await inBackground(log, 'the engine could not be reported', async () =>
-      weave.engine.report(await snapshot(weave, docker, signal)),
-    );
+    await firstLook(connection);
+    caughtUp = catchUp(connection);
     for (let next = await events.next(); !next.done && !signal.aborted; next = await events.next()) {
       const event = JSON.parse(next.value) as EngineEvent;
       await inBackground(log, 'an engine event could not be followed', () => handle(weave, names, event));
     }
   } finally {
     (stream as Readable).destroy();
-    await names.end();
+    ended.abort();
+    await Promise.all([names.end(), caughtUp]);
   }
 }
 

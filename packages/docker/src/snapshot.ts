@@ -1,24 +1,44 @@
 import type { EngineContainer, EngineSnapshot, Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
+import { dial } from './dial.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
 
 type Inspected = Docker.NetworkInspectInfo;
 
+/** What Weave has at some time for the engine, to be compared with what the engine has later. */
+export interface Holdings {
+  /** Of networks and endpoints. */
+  ids: string[];
+  grants: string[];
+}
+
+export async function holdings(weave: Weave): Promise<Holdings> {
+  const records = await Promise.all([weave.networks.list(), weave.endpoints.list()]);
+  return { ids: records.flat().map(({ id }) => id), grants: await weave.pools.grants() };
+}
+
 /** What the engine knows of networks and containers of ours. */
-export async function snapshot(weave: Weave, docker: Docker, abortSignal: AbortSignal): Promise<EngineSnapshot> {
+export async function snapshot(
+  weave: Weave,
+  docker: Docker,
+  before: string[],
+  abortSignal: AbortSignal,
+): Promise<EngineSnapshot> {
   const inspect = inspector(docker, abortSignal);
-  // Asked first: what Weave gets while the engine is asked must not be taken for what the engine lost.
-  const [networks, endpoints] = await Promise.all([weave.networks.list(), weave.endpoints.list()]);
-  const before = [...networks, ...endpoints].map(({ id }) => id);
+  const endpoints = await weave.endpoints.list();
+  const known = new Set(endpoints.map(({ id }) => id));
   const attached = new Set(endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
   const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] }, abortSignal });
-  const inspected = await Promise.all(listed.map(({ Id }) => unlessGone(inspectNetwork(docker, Id, abortSignal))));
-  const containers = await Promise.all([...attached].map((id) => containerOf(inspect, id)));
+  const inspected = await Promise.all(
+    listed.map(({ Id }) => unlessGone(dial<Inspected>(docker, 'GET', `/networks/${Id}`, abortSignal))),
+  );
+  const containers = await Promise.all([...attached].map(async (id) => [id, await containerOf(inspect, id)] as const));
   return {
     before,
-    containers: containers.filter((c) => c !== undefined),
+    containers: containers.flatMap(([, container]) => container ?? []),
+    gone: containers.flatMap(([id, container]) => (container ? [] : id)),
     networks: await Promise.all(
-      inspected.filter((n) => n !== undefined).map((network) => networkOf(inspect, network, new Set(before))),
+      inspected.filter((n) => n !== undefined).map((network) => networkOf(inspect, network, known)),
     ),
   };
 }
@@ -34,7 +54,8 @@ async function networkOf(
     id: c.EndpointID,
     addresses: [c.IPv4Address, c.IPv6Address].filter(Boolean),
     mac: c.MacAddress,
-    container: { id, name: c.Name },
+    // Until a container has joined, its place is taken by `ep-` and the endpoint's id.
+    ...(id.startsWith('ep-') ? {} : { container: { id, name: c.Name } }),
     sandbox: known.has(c.EndpointID) ? undefined : (await inspect(id))?.NetworkSettings.SandboxKey,
   }));
   return {
@@ -63,16 +84,6 @@ async function unlessGone<T>(asked: Promise<T>): Promise<T | undefined> {
     throw error;
   }
 }
-
-/** As dockerode's own, which cannot be broken off. */
-const inspectNetwork = (docker: Docker, id: string, abortSignal: AbortSignal) =>
-  new Promise<Inspected>((resolve, reject) => {
-    const statusCodes = { 200: true, 404: 'no such network', 500: 'server error' };
-    const request = { path: `/networks/${id}`, method: 'GET', statusCodes, abortSignal };
-    docker.modem.dial(request, (error: unknown, found: unknown) =>
-      error ? reject(error) : resolve(found as Inspected),
-    );
-  });
 
 /** Asks for a container. The engine does not answer while it starts or stops that one, and waits for its drivers. */
 export type Inspect = (id: string) => Promise<Docker.ContainerInspectInfo | undefined>;

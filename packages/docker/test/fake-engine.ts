@@ -22,6 +22,11 @@ export interface FakeContainer {
   Pid?: number;
   /** Network → endpoint. */
   endpoints?: Record<string, string>;
+  /** By default `running` or `exited`. */
+  status?: string;
+  restart?: string;
+  /** Why its last start failed. */
+  error?: string;
 }
 
 /** The part of Docker's API that is asked here, on a unix socket; the bodies are those of engine 20.10. */
@@ -30,6 +35,8 @@ export class FakeEngine {
   readonly containers = new Map<string, FakeContainer>();
   /** Awaited before anything is answered. */
   beforeAnswer: (path: string) => Promise<unknown> = async () => undefined;
+  /** What it says when a container is to start; by default it starts. */
+  startFails: string | undefined;
   /** How often somebody asked for the events. */
   listened = 0;
   readonly asked: string[] = [];
@@ -54,7 +61,7 @@ export class FakeEngine {
     this.#server = createServer((request, response) => {
       const url = new URL(request.url ?? '', 'http://docker');
       this.asked.push(url.pathname + url.search);
-      void this.beforeAnswer(url.pathname).then(() => this.#answer(url, response));
+      void this.beforeAnswer(url.pathname).then(() => this.#answer(request.method ?? '', url, response));
     });
     rmSync(this.#socket, { force: true });
     this.#server.listen(this.#socket);
@@ -86,11 +93,13 @@ export class FakeEngine {
     for (const stream of this.#streams) stream.destroy();
   }
 
-  #answer(url: URL, response: ServerResponse): void {
+  #answer(method: string, url: URL, response: ServerResponse): void {
     const [, kind, id, rest] = url.pathname.split('/');
     const network = kind === 'networks' ? this.networks.get(id!) : undefined;
     const container = kind === 'containers' && rest === 'json' ? this.containers.get(id!) : undefined;
     if (kind === 'events') this.#listen(response);
+    else if (kind === 'containers' && id === 'json') json(response, this.#listContainers(url));
+    else if (method === 'POST' && rest === 'start') this.#start(id!, response);
     else if (kind === 'networks' && id === undefined) json(response, this.#list(url));
     else if (network) json(response, networkBody(network));
     else if (container) json(response, containerBody(container));
@@ -103,6 +112,23 @@ export class FakeEngine {
     response.flushHeaders();
     this.#streams.add(response);
     response.on('close', () => this.#streams.delete(response));
+  }
+
+  #start(id: string, response: ServerResponse): void {
+    if (this.startFails) {
+      json(response, { message: this.startFails }, 500);
+      return;
+    }
+    this.containers.set(id, { ...this.containers.get(id)!, Pid: 1, status: 'running', error: '' });
+    response.writeHead(204).end();
+  }
+
+  #listContainers(url: URL): object[] {
+    const { status, network } = JSON.parse(url.searchParams.get('filters') ?? '{}') as Record<string, string[]>;
+    return [...this.containers.values()]
+      .filter((c) => status?.includes(statusOf(c)))
+      .filter(({ endpoints = {} }) => Object.keys(endpoints).some((name) => network?.includes(name)))
+      .map(({ Id, Name }) => ({ Id, Names: [`/${Name}`] }));
   }
 
   #list(url: URL): object[] {
@@ -134,7 +160,10 @@ const networkBody = (network: FakeNetwork) => ({
   ...network,
 });
 
-function containerBody({ Id, Name, Pid = 0, endpoints = {} }: FakeContainer): object {
+const statusOf = ({ Pid = 0, status = Pid ? 'running' : 'exited' }: FakeContainer): string => status;
+
+function containerBody(container: FakeContainer): object {
+  const { Id, Name, Pid = 0, endpoints = {}, restart = '', error = '' } = container;
   const network = (EndpointID: string) => ({
     IPAMConfig: null,
     Links: null,
@@ -148,7 +177,8 @@ function containerBody({ Id, Name, Pid = 0, endpoints = {} }: FakeContainer): ob
   return {
     Id,
     Name: `/${Name}`,
-    State: { Status: Pid ? 'running' : 'exited', Running: Pid > 0, Pid, ExitCode: 0 },
+    State: { Status: statusOf(container), Running: Pid > 0, Pid, ExitCode: 0, Error: error },
+    HostConfig: { RestartPolicy: { Name: restart, MaximumRetryCount: 0 } },
     NetworkSettings: {
       SandboxKey: `/var/run/docker/netns/${Id.slice(0, 12)}`,
       Ports: {},

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineSnapshot, Log, Weave } from '@weave/sdk';
 import { type Test, test } from 'tap';
 import { followEngine } from '../src/index.ts';
-import { snapshot } from '../src/snapshot.ts';
+import { holdings, snapshot } from '../src/snapshot.ts';
 import { FakeEngine } from './fake-engine.ts';
 import { createRig, ID, makeNetwork, type Rig } from './rig.ts';
 
@@ -30,6 +30,7 @@ function listener() {
   const weave = {
     networks: { list: async () => [] },
     endpoints: { list: async () => [] },
+    pools: { grants: async () => [] },
     engine: {
       report: async (view: EngineSnapshot) => {
         reports.push(view);
@@ -309,11 +310,12 @@ test('what the engine has is told from what it lost, and both from what came mea
     await made(rig, 4);
     await endpoint(rig, 4);
   };
-  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
+  const { ids } = await holdings(rig.weave);
+  const before = [1, 2, 3].flatMap((n) => [ID.network(n), ID.endpoint(n)]);
+  t.same([...ids].sort(), [...defaults, ...before].sort(), 'what is there before it is asked');
+  const view = await snapshot(rig.weave, engine.docker, ids, new AbortController().signal);
   const inspected = engine.asked.filter((path) => path.startsWith('/containers'));
   t.same(inspected, [], 'no container is asked for that is known: the engine might be starting it, and wait for us');
-  const before = [1, 2, 3].flatMap((n) => [ID.network(n), ID.endpoint(n)]);
-  t.same([...view.before].sort(), [...defaults, ...before].sort(), 'only what was there before it was asked');
   await rig.weave.engine.report(view);
   const networks = (await rig.weave.networks.list()).map(({ id, name }) => (id === ID.network(4) ? 'n0' : name));
   t.same(networks.sort(), ['n0', 'n1', 'n2', 'weave'], 'the lost one is gone, the new one stays');
@@ -333,7 +335,7 @@ test('networks and containers that go while they are asked for', async (t) => {
   engine.beforeAnswer = async (path) => {
     if (path === `/networks/${ID.network(2)}`) engine.networks.delete(ID.network(2));
   };
-  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
+  const view = await snapshot(rig.weave, engine.docker, [], new AbortController().signal);
   t.same(
     view.networks.map((n) => [n.name, n.endpoints[0]?.sandbox]),
     [
@@ -404,12 +406,13 @@ test('all that an inspected network says', async (t) => {
     },
     Containers: {
       [container(1)]: { ...seen(1, '10.50.5.0/16'), IPv6Address: 'fd00:50::1/64' },
-      // An engine that starts a container lists it before it has all of it.
+      // An engine that starts a container lists it before it has all of it, and before it has joined.
       [container(2)]: { ...seen(2, '10.50.5.2/16'), MacAddress: '' },
+      [`ep-${ID.endpoint(3)}`]: seen(3, '10.50.5.3/16'),
     },
   });
   engine.networks.set(ID.network(2), { Id: ID.network(2), Name: 'bare', IPAM: { Driver: 'null', Config: null } });
-  const view = await snapshot(rig.weave, engine.docker, new AbortController().signal);
+  const view = await snapshot(rig.weave, engine.docker, [], new AbortController().signal);
   t.match(view.networks, [
     {
       id: ID.network(1),
@@ -421,7 +424,11 @@ test('all that an inspected network says', async (t) => {
       ],
       range: { '10.50.0.0/16': '10.50.5.0/24' },
       reserved: ['10.50.5.254', '10.50.9.9', '10.50.5.1', 'fd00:50::99'],
-      endpoints: [{ addresses: ['10.50.5.0/16', 'fd00:50::1/64'] }, { addresses: ['10.50.5.2/16'] }],
+      endpoints: [
+        { addresses: ['10.50.5.0/16', 'fd00:50::1/64'] },
+        { addresses: ['10.50.5.2/16'] },
+        { addresses: ['10.50.5.3/16'], container: undefined },
+      ],
     },
     { id: ID.network(2), subnets: [], endpoints: [] },
   ]);
@@ -430,8 +437,8 @@ test('all that an inspected network says', async (t) => {
     mtu: 1400,
     multicast: false,
     internal: true,
-    endpoints: [{ container: { name: 'c1' } }, { mac: '5a:77:0a:32:05:02' }],
+    endpoints: [{ container: { name: 'c1' } }, { mac: '5a:77:0a:32:05:02' }, { container: undefined }],
   });
   const { body } = await rig.call('IpamDriver.RequestAddress', { PoolID: 'weave:10.50.0.0/16', Address: '' });
-  t.equal(body.Address, '10.50.5.3/16', 'what is held is not handed out');
+  t.equal(body.Address, '10.50.5.4/16', 'what is held is not handed out');
 });

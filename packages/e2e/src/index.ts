@@ -1,8 +1,12 @@
+export { type Interface, interfacesOf, pinging, shownBy } from './container.ts';
+export { ALL_AGREE, checked, type Daemon, daemonPid, killDaemon, startDaemon } from './daemon.ts';
 export type { Dockerd } from './dockerd.ts';
 export type { Host, HostOptions } from './host.ts';
+export { type Interposed, interpose } from './interpose.ts';
 export { createLab, type Lab, type LabOptions } from './lab.ts';
 export { cleanStaleLabs } from './leftovers.ts';
 export { failpoints, type Mortal, mortal } from './mortal.ts';
+export { cutPower } from './power.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export { random } from './random.ts';
 export type { Underlay, UnderlayOptions } from './underlay.ts';

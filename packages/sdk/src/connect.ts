@@ -61,6 +61,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
       requestAddress: (pool, address) =>
         call('pools.requestAddress', { pool, ...(address === undefined ? {} : { address }) }),
       releaseAddress: (pool, address) => call('pools.releaseAddress', { pool, address }),
+      grants: () => call('pools.grants', {}),
     },
     endpoints: {
       create: (spec) => call('endpoints.create', spec as Params<'endpoints.create'>),

@@ -7,6 +7,7 @@ import {
   desiredNetwork,
   type Failure,
   type Firewall,
+  type FirewallRules,
   type HostStore,
   hasGateway,
   isFileLimit,
@@ -15,6 +16,7 @@ import {
   type State,
   transition,
   WeaveError,
+  withLeftover,
 } from '@weave/core';
 import type { Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
@@ -26,6 +28,8 @@ export interface Host {
   readonly datapath: Datapath;
   readonly clock: Clock;
   readonly log: Log;
+  /** What the packet filter still has from before the records were lost: while they are rebuilt it stays. */
+  readonly leftover: FirewallRules | undefined;
   /** Makes changes durable, then true. From here on a crash anywhere is mended by {@link Reconciler.pass}. */
   commit(changes: readonly Change[]): void;
   /**
@@ -63,10 +67,11 @@ export interface Parts {
   emit(event: WeaveEvent): void;
   /** False while the records are being rebuilt: what has none may be somebody's only connection. */
   trusted: boolean;
+  leftover?: FirewallRules | undefined;
 }
 
 export function createHost(parts: Parts): Host {
-  const { state, store, datapath, firewall, switchFilter, clock, log, emit } = parts;
+  const { state, store, datapath, firewall, switchFilter, clock, log, emit, leftover } = parts;
   const turns = new Map<string, Promise<unknown>>();
   let { trusted } = parts;
 
@@ -104,7 +109,8 @@ export function createHost(parts: Parts): Host {
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
-  const filter = () => inTurn('firewall', () => firewall.set(desiredFirewall(state)));
+  const filter = () =>
+    inTurn('firewall', () => firewall.set(withLeftover(desiredFirewall(state), trusted ? undefined : leftover)));
 
   const filters = { host: { set: filter, isAsSet: () => inTurn('firewall', firewall.isAsSet) }, switch: switchFilter };
   const reconciler = createReconciler({ state, datapath, filters, log, commit, isTrusted: () => trusted });
@@ -119,11 +125,14 @@ export function createHost(parts: Parts): Host {
     }
   }
 
-  const trustRecords = () => {
+  function trustRecords(): void {
+    if (trusted) return;
+    const { rebuilding: _, ...self } = state.peers.get(state.self)!;
+    commit([{ table: 'peer', id: self.id, record: self }]);
     trusted = true;
-  };
+  }
 
-  return { state, datapath, clock, log, commit, carryOut, reconciler, trustRecords, inTurn };
+  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn };
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */

@@ -11,7 +11,9 @@ import {
   type Firewall,
   type HostStore,
   isWeaveError,
+  type Peer,
   State,
+  SWITCH,
 } from '@weave/core';
 import { check } from './check.ts';
 import { kernelDatapath } from './datapath.ts';
@@ -20,6 +22,7 @@ import { dockerEngine, type Engine } from './engine.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
+import { leftoverRules } from './leftover-rules.ts';
 import { inBackground, type Log } from './log.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
@@ -72,12 +75,16 @@ type Started = OpenOptions & Required<Pick<OpenOptions, 'datapath' | 'switchFilt
 
 async function start({ store, setAside }: OpenedStore, options: Started, log: Log): Promise<Weave> {
   const { datapath, switchFilter } = options;
-  const { state, fresh } = loadState(store);
+  const state = loadState(store);
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
   const { emit } = events;
-  const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted: !fresh });
+  const self = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
+  const leftover = self.rebuilding && !options.firewall ? await leftoverRules() : undefined;
+  const trusted = !self.rebuilding;
+  const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
+  if (!state.peers.has(self.id)) host.commit([{ table: 'peer', id: self.id, record: self }]);
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -87,7 +94,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   }
   const noisy = await switchFilter.set();
   if (noisy) notices.push(noisy);
-  if (fresh) host.commit(await recover(state, datapath));
+  if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
@@ -103,19 +110,19 @@ async function firstPass(host: Host): Promise<string[]> {
   }
 }
 
-/** `fresh` when nothing was stored: this host is new, or its store was lost. */
-function loadState(store: OpenedStore['store']): { state: State; fresh: boolean } {
+function loadState(store: OpenedStore['store']): State {
   const records = store.load();
   const self = records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
   const state = new State(self);
   state.apply(records);
-  const fresh = !state.peers.has(self);
-  if (fresh) {
-    const peer = { table: 'peer', id: self, record: { id: self, name: hostname() } } as const;
-    store.append([peer]);
-    state.apply([peer]);
-  }
-  return { state, fresh };
+  return state;
+}
+
+/** This host, of which nothing is stored: it is new, or its store was lost, and then the kernel still has something. */
+async function newPeer(id: string, datapath: Datapath): Promise<Peer> {
+  const [inSwitch] = await datapath.observe([{ netns: SWITCH }]);
+  const isNew = inSwitch?.links.every(({ name }) => name === 'lo');
+  return { id, name: hostname(), ...(isNew ? {} : { rebuilding: true }) };
 }
 
 const defaultNetwork = (state: State, clock: Clock) =>

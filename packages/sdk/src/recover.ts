@@ -6,6 +6,7 @@ import {
   type ContainerRef,
   type Datapath,
   type Endpoint,
+  HOST,
   hashId,
   type Network,
   networkOfAlias,
@@ -16,7 +17,7 @@ import {
 } from '@weave/core';
 import { netnsOf } from './target.ts';
 
-/** A namespace that some process is in. */
+/** A namespace that some process is in, as that of a container or by itself. */
 interface Inhabited {
   path: string;
   id: string;
@@ -75,20 +76,27 @@ function endpointOf(self: string, { id, network, netns, seen }: Found): Endpoint
   };
 }
 
-/** Every network namespace once, by its first process, with the container that its control group names. */
+/**
+ * Every network namespace by the first process of each container in it, as its control group names it, and by the
+ * first process at all: it may have been attached as either, and whoever looks into a container is in it too.
+ */
 function inhabited(datapath: Datapath): Inhabited[] {
   const found = new Map<string, Inhabited>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const path = netnsOf(Number(pid));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  for (const pid of pids.map(Number).sort((a, b) => a - b)) {
+    const path = netnsOf(pid);
     const id = datapath.netnsId(path);
-    if (!id || found.has(id)) continue;
+    if (!id || id === datapath.netnsId(HOST)) continue;
     const container = containerOf(pid);
-    found.set(id, { path, id, ...(container ? { container: { id: container, name: container.slice(0, 12) } } : {}) });
+    const known = { path, id };
+    if (!found.has(id)) found.set(id, known);
+    if (container && !found.has(`${id} ${container}`))
+      found.set(`${id} ${container}`, { ...known, container: { id: container, name: container.slice(0, 12) } });
   }
   return [...found.values()];
 }
 
-function containerOf(pid: string): string | undefined {
+function containerOf(pid: number): string | undefined {
   try {
     return /[0-9a-f]{64}/.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[0];
   } catch {

@@ -70,7 +70,12 @@ export interface EngineSnapshot {
   })[];
   /** Of the containers that Weave attached: those that the engine still has. */
   containers: EngineContainer[];
-  /** Ids of the networks and endpoints that Weave had before the engine was asked: what came later is not judged. */
+  /** And the ids of those that it has not. */
+  gone: string[];
+  /**
+   * Ids of the networks and endpoints that Weave had before the engine was asked, and those of {@link Weave.pools.grants}
+   * that the engine had the time to use: what came later is not judged.
+   */
   before: string[];
 }
 
@@ -78,7 +83,8 @@ export interface EngineSnapshotEndpoint {
   id: string;
   addresses: string[];
   mac: string;
-  container: ContainerRef;
+  /** Absent while the engine has no container in it yet. */
+  container?: ContainerRef | undefined;
   /** The engine's sandbox. */
   sandbox?: string | undefined;
 }
@@ -150,6 +156,8 @@ export interface Weave extends AsyncDisposable {
     /** The lowest free address, or the one asked for; answered with prefix length. WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED. */
     requestAddress(pool: string, address?: string): Promise<string>;
     releaseAddress(pool: string, address: string): Promise<void>;
+    /** Marks of all pools and addresses as they are given out now: given again, they have others. */
+    grants(): Promise<string[]>;
   };
   readonly endpoints: {
     /** An engine's endpoint with addresses, attached nowhere yet. WEAVE_ADDRESS_IN_USE, WEAVE_NETWORK_NOT_FOUND. */

@@ -74,7 +74,7 @@ const Snapshot = Type.Object({
             id: Id,
             addresses: Addresses,
             mac: Text,
-            container: Type.Object({ id: Id, name: Text }),
+            container: Type.Optional(Type.Object({ id: Id, name: Text })),
             sandbox: Type.Optional(Text),
           }),
         ),
@@ -82,7 +82,8 @@ const Snapshot = Type.Object({
     ]),
   ),
   containers: Type.Array(Container),
-  before: Type.Array(Id),
+  gone: Type.Array(Id),
+  before: Type.Array(Text),
 });
 
 const None = Type.Object({}, Strict);
@@ -113,6 +114,7 @@ export const VERBS = {
   'pools.releaseAddress': verb(Type.Object({ pool: Text, address: Text }, Strict), (w, p) =>
     w.pools.releaseAddress(p.pool, p.address),
   ),
+  'pools.grants': verb(None, (w) => w.pools.grants()),
   'endpoints.create': verb(EngineEndpoint, (w, p) => w.endpoints.create(p)),
   'endpoints.attach': verb(Type.Object({ id: Id, sandbox: Text }, Strict), (w, p) =>
     w.endpoints.attach(p.id, p.sandbox),

@@ -47,6 +47,7 @@ const view = {
     },
   ],
   containers: [{ id: container, name: 'web', pid: 50_000_001 }],
+  gone: [],
   before: [ID.network, ID.endpoint],
 };
 
@@ -67,6 +68,7 @@ const SENSIBLE: Record<VerbName, object> = {
   'pools.release': { pool: 'weave:10.9.0.0/24' },
   'pools.requestAddress': { pool, address: '10.50.0.9' },
   'pools.releaseAddress': { pool, address: '10.50.0.9' },
+  'pools.grants': {},
   'endpoints.create': { ...endpoint, id: 'e'.repeat(64), addresses: ['10.50.0.3/24'] },
   'endpoints.attach': { id: ID.endpoint, sandbox: '/sandbox' },
   'endpoints.detach': { id: 'f'.repeat(64) },

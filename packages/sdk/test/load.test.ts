@@ -45,7 +45,7 @@ const links = async (dir: string) =>
     .filter((name) => name.startsWith('wv') || name.startsWith('wr'));
 
 /** An engine that was asked and has no containers: after it comes a full pass. */
-const pass = (weave: Weave) => weave.engine.report({ networks: [], containers: [], before: [] });
+const pass = (weave: Weave) => weave.engine.report({ networks: [], containers: [], gone: [], before: [] });
 
 const ROUNDS = 250;
 const CLEAR = ['attached', 'WEAVE_NETNS_NOT_FOUND', 'WEAVE_NOT_RUNNING'];

@@ -34,6 +34,8 @@ export interface Rig extends AsyncDisposable {
   state(): string;
   /** As a daemon that was killed and starts again: another Weave over what is left. */
   restart(): Promise<Rig>;
+  /** The same, with an empty store. */
+  loseStore(): Promise<Rig>;
 }
 
 export interface RigFirewall {
@@ -109,6 +111,7 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
         JSON.stringify(firewall.rules),
       ].join('\n'),
     restart: () => rigOver({ way }, { ...left, store: store.reopen() }),
+    loseStore: () => rigOver({ way }, { ...left, store: memoryStore() }),
     async [Symbol.asyncDispose]() {
       if (weave !== here) await weave.close();
       await api[Symbol.asyncDispose]();

@@ -54,6 +54,7 @@ test('every verb has a method of the client, and passes on what it is given', as
     'pools.release': [() => weave.pools.release('p'), 'p'],
     'pools.requestAddress': [() => weave.pools.requestAddress('p', 'a'), 'p', 'a'],
     'pools.releaseAddress': [() => weave.pools.releaseAddress('p', 'a'), 'p', 'a'],
+    'pools.grants': [() => weave.pools.grants()],
     'endpoints.create': [
       () => weave.endpoints.create({ id, network: id, addresses: ['a'], mac: 'm' }),
       { id, network: id, addresses: ['a'], mac: 'm' },
@@ -66,15 +67,15 @@ test('every verb has a method of the client, and passes on what it is given', as
     attach: [() => weave.attach({ pid: 7 }, ['a', 'b'], { network: 'n' }), { pid: 7 }, ['a', 'b'], { network: 'n' }],
     detach: [() => weave.detach({ netns: '/x' }, ['a'], { network: 'n' }), { netns: '/x' }, ['a'], { network: 'n' }],
     'engine.report': [
-      () => weave.engine.report({ networks: [], containers: [container], before: [id] }),
-      { networks: [], containers: [container], before: [id] },
+      () => weave.engine.report({ networks: [], containers: [container], gone: [id], before: [id] }),
+      { networks: [], containers: [container], gone: [id], before: [id] },
     ],
     'engine.started': [() => weave.engine.started(container), container],
     'engine.named': [() => weave.engine.named(id, 'n'), id, 'n'],
     'engine.removed': [() => weave.engine.removed(id), id],
     'engine.compare': [
-      () => weave.engine.compare({ networks: [], containers: [container], before: [id] }),
-      { networks: [], containers: [container], before: [id] },
+      () => weave.engine.compare({ networks: [], containers: [container], gone: [id], before: [id] }),
+      { networks: [], containers: [container], gone: [id], before: [id] },
     ],
     check: [() => weave.check({ fix: true }), { fix: true }],
     status: [() => weave.status()],

@@ -12,12 +12,19 @@ export function engineVerbs(host: Host): Weave['engine'] {
   /** Attachments follow their container into the namespace of its new run. */
   async function follow(container: EngineContainer): Promise<void> {
     const { id: containerId, name, endpoints = [] } = container;
-    host.commit(endpoints.flatMap((id) => nameEndpoint(state, id, { id: containerId, name })));
     const attached = state.endpointsIn(container.id).filter((e) => e.owner === 'weave');
-    if (attached.length === 0 || container.pid === 0) return;
-    const { path, id, container: ref } = containerTarget(datapath, container);
+    const target = attached.length > 0 && container.pid > 0 ? containerTarget(datapath, container) : undefined;
+    host.commit(endpoints.flatMap((id) => nameEndpoint(state, id, { id: containerId, name })));
+    if (!target) return;
+    const { path, id, container: ref } = target;
     for (const endpoint of attached) {
-      if (endpoint.sandbox?.kind === 'netns' && endpoint.sandbox.id === id) continue;
+      const { sandbox } = endpoint;
+      if (sandbox?.kind === 'netns' && sandbox.id === id) {
+        // A path through another process would end with that one.
+        if (sandbox.path !== path)
+          host.commit([{ table: 'endpoint', id: endpoint.id, record: { ...endpoint, sandbox: { ...sandbox, path } } }]);
+        continue;
+      }
       leaveLastRun(host, endpoint, id);
       const moved: Endpoint = {
         ...endpoint,
@@ -48,18 +55,13 @@ export function engineVerbs(host: Host): Weave['engine'] {
       return changes.map((change) => ({ where: 'engine', what: describe(state, change) }) as const);
     },
     async report(view) {
-      const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
-      host.commit(changes);
-      const running = new Map(view.containers.map((c) => [c.id, c]));
-      const attached = new Set(
-        [...state.endpoints.values()].flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])),
-      );
-      for (const id of attached) {
-        const container = running.get(id);
-        await inBackground(host.log, 'container could not be followed', () =>
-          container ? started(container) : removed(id),
-        );
-      }
+      const forwards = host.leftover?.ports;
+      host.commit(rebuild(state, view, { now: host.clock(), before: new Set(view.before), forwards }));
+      const changed = [
+        ...view.containers.map((each) => () => started(each)),
+        ...view.gone.map((id) => () => removed(id)),
+      ];
+      for (const follow of changed) await inBackground(host.log, 'container could not be followed', follow);
       host.trustRecords();
       await host.reconciler.pass();
     },

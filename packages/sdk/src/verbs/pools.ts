@@ -29,5 +29,6 @@ export function poolVerbs(host: Host): Weave['pools'] {
       return cidr;
     },
     releaseAddress: async (pool, address) => host.commit(releaseAddress(state, pool, address)),
+    grants: async () => state.grants.all(),
   };
 }
