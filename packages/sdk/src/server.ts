@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, isWeaveError, WeaveError } from '@weave/core';
 import { Ajv, type ValidateFunction } from 'ajv';
 import fastify, { type FastifyError, type FastifyHttpOptions, type FastifyInstance } from 'fastify';
@@ -72,7 +73,9 @@ export const unlistenable = (socket: string, cause: unknown): WeaveError => {
   });
 };
 
-/** Closing waits for what is under way, and for nothing else. */
+const SILENCE_MS = 500;
+
+/** Closing waits for what is under way, and hardly for anything else. */
 function closePromptly(app: FastifyInstance): void {
   const open = new Set<Socket>();
   let closing = false;
@@ -82,8 +85,10 @@ function closePromptly(app: FastifyInstance): void {
   });
   app.addHook('preClose', async () => {
     closing = true;
-    // On which nothing was said yet: to Node they are not at rest, but begun.
-    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+    // On which nothing was said yet: to Node they are not at rest, but begun. On a slow machine it may be on its way.
+    const silent = () => [...open].filter((socket) => socket.bytesRead === 0);
+    for (let waited = 0; waited < SILENCE_MS && silent().length > 0; waited += 10) await delay(10);
+    for (const socket of silent()) socket.destroy();
   });
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
