@@ -1,0 +1,109 @@
+import { gatewayName, HOST, SWITCH } from '@weave/core';
+import t from 'tap';
+import { vxlanName } from '../src/names.ts';
+import { type Drift, HOSTS, link, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+
+t.test('plan: what is on links, and sysctls', async (t) => {
+  const table: Drift[] = [
+    {
+      name: 'address gone',
+      ops: [{ op: 'deleteAddress', ...link, address: 'fd02::1/64' }],
+      want: `
+      endpoint/web
+        address /proc/1/ns/net ethwe-blue fd02::1/64
+      `,
+    },
+    {
+      name: 'the last IPv4 address gone, and the route with it',
+      ops: [{ op: 'deleteAddress', ...link, address: '10.2.0.1/16' }],
+      want: `
+      endpoint/web
+        address /proc/1/ns/net ethwe-blue 10.2.0.1/16
+        route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
+      `,
+    },
+    {
+      name: 'route gone',
+      ops: [{ op: 'deleteRoute', ...link, destination: '224.0.0.0/4' }],
+      want: `
+      endpoint/web
+        route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
+      `,
+    },
+    {
+      name: 'route over another link is as good',
+      meddle: (kernel) => kernel.addForeign(WEB, { name: 'eth0', routes: [{ destination: '224.0.0.0/4' }] }),
+      ops: [{ op: 'deleteRoute', ...link, destination: '224.0.0.0/4' }],
+      want: '',
+    },
+    {
+      name: 'stray address on our interface',
+      ops: [{ op: 'addAddress', ...link, address: '10.9.9.9/24' }],
+      want: `
+      endpoint/web
+        delete address /proc/1/ns/net ethwe-blue 10.9.9.9/24
+        address /proc/1/ns/net ethwe-blue 10.2.0.1/16
+        address /proc/1/ns/net ethwe-blue fd02::1/64
+        route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
+      `,
+    },
+    {
+      name: 'sysctl',
+      ops: [{ op: 'setSysctl', netns: SWITCH, key: 'net/ipv4/ip_forward', value: '1' }],
+      want: `
+      switch
+        sysctl switch net/ipv4/ip_forward 0
+      `,
+    },
+    {
+      name: 'forwarding entries: one is missing, one is stale, one goes astray',
+      state: stateOf(...HOSTS),
+      ops: [
+        {
+          op: 'addFdb',
+          netns: SWITCH,
+          link: vxlanName(on('blue')),
+          mac: '00:00:00:00:00:00',
+          destination: '192.0.2.9',
+        },
+        {
+          op: 'deleteFdb',
+          netns: SWITCH,
+          link: vxlanName(on('blue')),
+          mac: '00:00:00:00:00:00',
+          destination: '192.0.2.2',
+        },
+        {
+          op: 'addFdb',
+          netns: SWITCH,
+          link: vxlanName(on('blue')),
+          mac: '5a:77:00:00:00:03',
+          destination: '192.0.2.9',
+        },
+      ],
+      want: `
+      network/blue
+        delete fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.9
+        delete fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.9
+        fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
+      `,
+    },
+    {
+      name: 'gateway: gone, or meddled with',
+      state: stateOf(...OUT),
+      ops: [
+        { op: 'deleteAddress', netns: HOST, link: gatewayName(on('out')), address: '10.3.0.1/16' },
+        { op: 'addAddress', netns: HOST, link: gatewayName(on('out')), address: '10.3.0.99/16' },
+        { op: 'setSysctl', netns: HOST, key: `net/ipv4/conf/${gatewayName(on('out'))}/route_localnet`, value: '0' },
+      ],
+      want: `
+      network/out
+        delete address host weavegw‹out› 10.3.0.99/16
+        sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
+        address host weavegw‹out› 10.3.0.1/16
+      `,
+    },
+  ];
+  await repairs(t, table);
+});
