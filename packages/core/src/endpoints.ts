@@ -1,5 +1,6 @@
 import { type Address, address, cidr, formatAddress, formatCidr } from './address.ts';
 import { fail } from './errors.ts';
+import { learnLease } from './ipam.ts';
 import type { Change, Endpoint, Network, PublishedPort } from './model.ts';
 import { addressMac, hashMac } from './names.ts';
 import type { State } from './state.ts';
@@ -10,7 +11,7 @@ const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 export interface EndpointSpec {
   id: string;
   network: string;
-  /** With prefix lengths. Their leases are the engine's business. */
+  /** With prefix lengths. */
   addresses: readonly string[];
   /** Absent: derived from the first address. */
   mac?: string | undefined;
@@ -38,7 +39,9 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
   if (existing) return sameOrFail(existing, endpoint);
   for (const text of addresses) mustBeUnused(state, network, cidr(text));
   if (spec.mac) mustBeOwnMac(state, network, endpoint.mac);
-  return { endpoint, changes: [{ table: 'endpoint', id: endpoint.id, record: endpoint }] };
+  // An engine that calls again after we died is still holding what we may have given up meanwhile.
+  const leases = addresses.flatMap((text) => learnLease(state, network, formatAddress(cidr(text))));
+  return { endpoint, changes: [...leases, { table: 'endpoint', id: endpoint.id, record: endpoint }] };
 }
 
 function sameOrFail(existing: Endpoint, wanted: Endpoint) {

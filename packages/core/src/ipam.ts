@@ -14,7 +14,7 @@ import {
   subnet,
 } from './address.ts';
 import { fail } from './errors.ts';
-import { type Change, leaseId, type Pool, SUBNET_SOURCES } from './model.ts';
+import { type Change, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
 import type { State } from './state.ts';
 
 /** A pool that no network uses this long after it was made is left over from an engine that died meanwhile. */
@@ -136,6 +136,14 @@ export function requestAddress(state: State, pool: string, wanted?: string): { c
     cidr: `${text}/${state.poolIndex(pool).cidr.length}`,
     changes: [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }],
   };
+}
+
+/** The lease of an address that an engine has, whether we gave it or only hear of it; nothing where it is taken. */
+export function learnLease(state: State, network: Network, text: string): Change[] {
+  const addr = address(text);
+  const pool = state.subnetOf(network, addr)?.pool;
+  if (!pool || state.poolIndex(pool).taken.has(addr.value)) return [];
+  return [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }];
 }
 
 /** Gives a leased address back. Unknown pools and addresses are a success. */

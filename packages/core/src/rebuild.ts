@@ -1,7 +1,7 @@
-import { address, cidr, formatAddress, hostBounds } from './address.ts';
+import { cidr, formatAddress, hostBounds } from './address.ts';
 import { createEndpoint, deleteEndpoint, joinEndpoint, nameEndpoint, publishPorts } from './endpoints.ts';
 import { type PortForward, publishedOf } from './firewall.ts';
-import { releasePool, requestPool } from './ipam.ts';
+import { learnLease, releasePool, requestPool } from './ipam.ts';
 import { type Change, type ContainerRef, leaseId } from './model.ts';
 import { adoptNetwork, type EngineNetworkSpec, forgetNetwork, nameNetwork } from './networks.ts';
 import type { State } from './state.ts';
@@ -86,16 +86,10 @@ function learnNetwork(draft: State, network: EngineView['networks'][number], now
     ...network.reserved,
     ...network.endpoints.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text)))),
   ];
-  for (const text of held) take(learnLease(draft, network.id, text));
+  for (const text of held) take(learnLease(draft, draft.network(network.id), text));
   for (const endpoint of network.endpoints) learnEndpoint(draft, network.id, endpoint, take);
   for (const { cidr: text, gateway, ours } of network.subnets)
     if (ours && !gateway) take(learnUnnamedGateway(draft, network.id, text));
-}
-
-function learnLease(draft: State, network: string, text: string): Change[] {
-  const pool = draft.subnetOf(draft.networks.get(network)!, address(text))?.pool;
-  if (!pool || draft.poolIndex(pool).taken.has(address(text).value)) return [];
-  return [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }];
 }
 
 /** Where the user named no gateway the engine does not tell it, but it was the first address that it asked for. */
@@ -103,7 +97,7 @@ function learnUnnamedGateway(draft: State, network: string, text: string): Chang
   const pool = draft.pools.get(`weave:${text}`);
   if (!pool) return [];
   const { first } = hostBounds(cidr(text), cidr(pool.range ?? text));
-  return learnLease(draft, network, formatAddress({ family: cidr(text).family, value: first }));
+  return learnLease(draft, draft.network(network), formatAddress({ family: cidr(text).family, value: first }));
 }
 
 function learnEndpoint(

@@ -9,10 +9,11 @@ import {
   nameEndpoint,
   opensShard,
   publishPorts,
+  releaseAddress,
   removeNetwork,
 } from '@weave/core';
 import t from 'tap';
-import { hex, network, pool, refusal, start, take } from './given.ts';
+import { hex, lease, network, pool, refusal, start, take } from './given.ts';
 import { digest, SELF } from './world.ts';
 
 t.test('endpoints of an engine', async (t) => {
@@ -51,6 +52,19 @@ t.test('endpoints of an engine', async (t) => {
     state.apply(deleteEndpoint(state, hex(1)));
     t.strictSame(deleteEndpoint(state, hex(1)), [], 'deleted twice');
     t.strictSame([state.endpointsOf(state.network('blue').id), state.endpointsIn('c1')], [[], []]);
+  });
+
+  await t.test('hold their addresses, also where the engine’s lease was given up meanwhile', async (t) => {
+    const state = fresh();
+    const id = 'weave:10.3.0.0/16';
+    t.equal(lease(state, id), '10.3.0.1/16');
+    take(state, createEndpoint(state, { ...spec, addresses: ['10.3.0.1/16', '192.0.2.1/24'] }));
+    t.strictSame([...state.leases.keys()], [`${id} 10.3.0.1`], 'one that is there is taken for its own');
+    take(state, createEndpoint(state, { ...spec, id: hex(2) }));
+    t.equal(lease(state, id), '10.3.0.3/16', 'one that is not is taken again');
+    state.apply(deleteEndpoint(state, hex(2)));
+    state.apply(releaseAddress(state, id, '10.3.0.2'));
+    t.equal(lease(state, id), '10.3.0.2/16', 'and is the engine’s to give back');
   });
 
   await t.test('refused, and nothing changes', async (t) => {
@@ -116,6 +130,16 @@ t.test('endpoints of an engine', async (t) => {
     t.equal(state.endpoint(hex(1)).mac, '5a:77:0a:03:00:03');
     const other = take(state, createEndpoint(state, { ...spec, id: hex(2), addresses: ['10.3.0.3/16'] })).endpoint;
     t.match(other.mac, /^5e:/, 'the address’s own is somebody else’s');
+    const before = digest(state);
+    const third = { ...spec, id: hex(3), addresses: ['10.3.0.4/16'], mac: other.mac.toUpperCase() };
+    t.throws(() => createEndpoint(state, third), {
+      code: 'WEAVE_ADDRESS_IN_USE',
+      message: new RegExp(`MAC ${other.mac} on network .* is in use by container 0{12}`),
+    });
+    t.equal(digest(state), before);
+    take(state, createEndpoint(state, { ...spec, mac: '5a:77:0a:03:00:03' }));
+    state.apply(deleteEndpoint(state, hex(2)));
+    take(state, createEndpoint(state, third));
   });
 
   await t.test('bridges fill up one by one', async (t) => {
