@@ -10,10 +10,12 @@ import {
   isLink,
   type LinkResource,
   linkOf,
+  type Repair,
   removal,
   type Veth,
 } from './resource.ts';
 import { farOf, farWrong, isThere, madeAnew, see, type World, wrong } from './seen.ts';
+import { strayContents, strayLinks } from './strays.ts';
 
 /** Operations that stand or fall together, in order. */
 export interface Batch {
@@ -21,11 +23,6 @@ export interface Batch {
   readonly ops: readonly Op[];
   /** What was seen that each of them mends. */
   readonly why: readonly string[];
-}
-
-interface Repair {
-  op: Op;
-  why: string;
 }
 
 /**
@@ -149,34 +146,3 @@ const mendNearEnd = (r: LinkResource): Op => ({
   ...{ op: 'setLink', netns: r.netns, name: r.name, up: true, mtu: r.mtu },
   ...('master' in r && r.master ? { master: r.master } : {}),
 });
-
-/** Links in the switch that nobody wants. */
-const strayLinks = (wanted: ReadonlySet<string>, world: World): Repair[] =>
-  [...(world.get(SWITCH)?.links.values() ?? [])]
-    .filter((link) => ['bridge', 'veth', 'vxlan'].includes(link.kind) && !wanted.has(`${SWITCH} link ${link.name}`))
-    .map(({ name, kind }) => ({
-      op: { op: kind === 'veth' ? 'retireLink' : 'deleteLink', netns: SWITCH, name },
-      why: `${SWITCH} link ${name} is nobody's`,
-    }));
-
-/** Addresses on the far end of a pair of ours, and forwarding entries of a VXLAN device, that nobody wants. */
-function strayContents(r: LinkResource, unit: readonly Resource[], world: World): Repair[] {
-  const wanted = new Set(unit.map(identity));
-  const unwanted = (add: Resource, op: Op): Repair[] =>
-    wanted.has(identity(add)) ? [] : [{ op, why: `${identity(add)} is nobody's` }];
-  if (r.op === 'addVeth' && !isHandedOver(r)) {
-    const { netns, name: link } = r.peer;
-    return (world.get(netns)?.observed.addresses ?? [])
-      .filter((a) => a.link === link && !isLinkLocal(a.address))
-      .map(({ address }) => ({ netns, link, address }))
-      .flatMap((entry) => unwanted({ op: 'addAddress', ...entry }, { op: 'deleteAddress', ...entry }));
-  }
-  if (r.op !== 'addVxlan') return [];
-  const { netns, name: link } = r;
-  return (world.get(netns)?.observed.fdb ?? [])
-    .flatMap(({ link: on, mac, destination }) => (on === link && destination ? { netns, link, mac, destination } : []))
-    .flatMap((entry) => unwanted({ op: 'addFdb', ...entry }, { op: 'deleteFdb', ...entry }));
-}
-
-/** The kernel's own. */
-const isLinkLocal = (text: string) => /^fe[89ab]/.test(text);

@@ -45,6 +45,12 @@ export function removal(r: Resource): Op | undefined {
   }
 }
 
+/** An operation of a pass, and what was seen that it mends. */
+export interface Repair {
+  op: Op;
+  why: string;
+}
+
 export type LinkResource = Extract<Resource, { name: string }>;
 export type Veth = Extract<Resource, { op: 'addVeth' }>;
 

@@ -1,7 +1,8 @@
-import { gatewayName, HOST, SWITCH } from '@weave/core';
+import { bridgeName, gatewayName, HOST, portName, SWITCH } from '@weave/core';
 import t from 'tap';
 import { vxlanName } from '../src/names.ts';
-import { type Drift, HOSTS, link, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+import { hex } from './given.ts';
+import { attached, type Drift, HOSTS, link, OUT, on, repairs, stateOf, WEB } from './golden.ts';
 
 t.test('plan: what is on links, and sysctls', async (t) => {
   const table: Drift[] = [
@@ -46,6 +47,43 @@ t.test('plan: what is on links, and sysctls', async (t) => {
         address /proc/1/ns/net ethwe-blue fd02::1/64
         route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
       `,
+    },
+    {
+      name: 'stray addresses in the switch, which would be answered for',
+      ops: [
+        { op: 'addAddress', netns: SWITCH, link: bridgeName(on('blue')), address: '10.2.0.7/16' },
+        { op: 'addAddress', netns: SWITCH, link: portName(hex(2)), address: '10.2.0.8/16' },
+      ],
+      want: `
+      network/blue
+        delete address switch wb‹blue› 10.2.0.7/16
+      endpoint/e2
+        delete address switch wv‹e2› 10.2.0.8/16
+      `,
+    },
+    {
+      name: 'a stray address, and a way out over it',
+      state: stateOf(OUT[0]!, attached('out', WEB, 'net:10.3.7.0/24')),
+      ops: [
+        { op: 'addAddress', netns: WEB, link: 'ethwe-out', address: '10.3.0.9/16' },
+        { op: 'addRoute', netns: WEB, link: 'ethwe-out', destination: '0.0.0.0/0', gateway: '10.3.0.1' },
+        { op: 'addRoute', netns: WEB, link: 'ethwe-out', destination: '198.51.100.0/24', gateway: '10.3.7.9' },
+      ],
+      want: `
+      endpoint/web
+        delete route /proc/1/ns/net ethwe-out 0.0.0.0/0 via 10.3.0.1
+        delete address /proc/1/ns/net ethwe-out 10.3.0.9/16
+        address /proc/1/ns/net ethwe-out 10.3.7.1/24
+        route /proc/1/ns/net ethwe-out 224.0.0.0/4 if absent
+      `,
+    },
+    {
+      name: 'a container’s own routes over our interface',
+      ops: [
+        { op: 'addRoute', ...link, destination: '198.51.100.0/24', gateway: '10.2.0.9' },
+        { op: 'addRoute', ...link, destination: '203.0.113.0/24' },
+      ],
+      want: '',
     },
     {
       name: 'sysctl',
