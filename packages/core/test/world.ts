@@ -1,4 +1,5 @@
 import {
+  type Applied,
   type Batch,
   type Change,
   deleteEndpoint,
@@ -7,13 +8,14 @@ import {
   desiredNetwork,
   type Failure,
   leaveEndpoint,
+  type Op,
   plan,
   queries,
   State,
   TABLES,
   transition,
 } from '@weave/core';
-import { type MemoryDatapath, memoryDatapath } from '@weave/core/testing';
+import { type MemoryDatapath, memoryDatapath, memoryStore } from '@weave/core/testing';
 
 export const SELF = '0'.repeat(32);
 
@@ -35,11 +37,29 @@ export interface Touched {
 /** A host in memory: what the SDK does with core, and nothing else. */
 export class World {
   state = new State(SELF);
+  store = memoryStore();
   readonly kernel: MemoryDatapath;
 
   constructor(namespaces: readonly string[] = []) {
     this.kernel = memoryDatapath({ namespaces });
-    this.state.apply([{ table: 'peer', id: SELF, record: { id: SELF, name: 'h1' } }]);
+    this.store.append([{ table: 'peer', id: SELF, record: { id: SELF, name: 'h1' } }]);
+    this.start();
+  }
+
+  /** The daemon starts again: its records, and the kernel as it is. */
+  start(): void {
+    this.store = this.store.reopen();
+    this.state = new State(SELF);
+    this.state.apply(this.store.load());
+  }
+
+  commit(changes: readonly Change[]): void {
+    this.store.append(changes);
+    this.state.apply(changes);
+  }
+
+  apply(batches: readonly (readonly Op[])[]): Promise<Applied[]> {
+    return this.kernel.apply(batches);
   }
 
   resources({ networks = [], endpoints = [] }: Touched) {
@@ -54,32 +74,34 @@ export class World {
   async carryOut(changes: readonly Change[], touched: Touched): Promise<void> {
     const before = this.resources(touched);
     const undo = this.state.inverse(changes);
-    this.state.apply(changes);
+    this.commit(changes);
     const after = this.resources(touched);
-    const [applied] = await this.kernel.apply([transition(before, after)]);
+    const [applied] = await this.apply([transition(before, after)]);
     if (!applied?.failed) return;
-    this.state.apply(undo);
-    await this.kernel.apply([transition(after, this.resources(touched))]);
+    this.commit(undo);
+    await this.apply([transition(after, this.resources(touched))]);
     throw new Refused(applied.failed);
   }
 
   forgetGoneSandboxes(): void {
-    for (const { id, sandbox, container } of [...this.state.endpoints.values()])
-      if (sandbox?.kind === 'netns' && this.kernel.netnsId(sandbox.path) !== sandbox.id)
-        this.state.apply(container ? leaveEndpoint(this.state, id) : deleteEndpoint(this.state, id));
+    const gone = [...this.state.endpoints.values()].filter(
+      ({ sandbox }) => sandbox?.kind === 'netns' && this.kernel.netnsId(sandbox.path) !== sandbox.id,
+    );
+    this.commit(
+      gone.flatMap(({ id, container }) => (container ? leaveEndpoint(this.state, id) : deleteEndpoint(this.state, id))),
+    );
   }
 
-  async plan() {
-    const units = desired(this.state);
+  async plan(units = desired(this.state)): Promise<Batch[]> {
     return plan(units, await this.kernel.observe(queries(units)));
   }
 
-  /** A full pass. Answers what it did and what it could not do. */
-  async reconcile(): Promise<{ batches: Batch[]; failures: Failure[] }> {
+  /** A full pass. Answers what it did, and where it failed. */
+  async reconcile(): Promise<(Batch & { failed: Failure | undefined })[]> {
     this.forgetGoneSandboxes();
     const batches = await this.plan();
-    const applied = await this.kernel.apply(batches.map((batch) => batch.ops));
-    return { batches, failures: applied.flatMap(({ failed }) => failed ?? []) };
+    const applied = await this.apply(batches.map((batch) => batch.ops));
+    return batches.map((batch, index) => ({ ...batch, failed: applied[index]?.failed }));
   }
 }
 
