@@ -15,7 +15,6 @@ import {
 
 const lab = await createLab({ hosts: 4 });
 tap.teardown(() => lab.dispose());
-tap.setTimeout(300_000);
 
 const network = (host: Host, name: string, subnet: string) =>
   host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', '--subnet', subnet, name);

@@ -19,7 +19,6 @@ import {
 const lab = await createLab({ hosts: 1 });
 const host = lab.hosts[0]!;
 tap.teardown(() => lab.dispose());
-tap.setTimeout(300_000);
 
 const at = '/run/docker/plugins/weave.sock';
 const to = '/run/weave-plugins/weave.sock';

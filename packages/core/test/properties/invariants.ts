@@ -11,9 +11,7 @@ import {
   plan,
   queries,
   type State,
-  SWITCH,
 } from '@weave/core';
-import { isLink } from '../../src/resource.ts';
 import type { Playground } from './playground.ts';
 
 export function recordsAreRight(w: Playground): void {
@@ -93,9 +91,7 @@ export async function isRight({ state, kernel }: Playground, { id }: Endpoint): 
   const endpoint = state.endpoints.get(id);
   const unit = endpoint && desiredEndpoint(state, endpoint);
   if (!unit?.resources.length) return;
-  const links = unit.resources.filter(isLink).map(({ name }) => name);
-  const observed = await kernel.observe(queries([unit]).map((q) => (q.netns === SWITCH ? { ...q, links } : q)));
-  const open = plan([unit], observed).flatMap((batch) => batch.ops);
+  const open = plan([unit], await kernel.observe(queries([unit], false))).flatMap((batch) => batch.ops);
   if (open.some((op) => op.op === 'deleteAddress')) return;
   if (open.length > 0) throw new Error(`the verb left undone: ${JSON.stringify(open)}`);
 }
