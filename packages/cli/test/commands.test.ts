@@ -230,7 +230,7 @@ test('status and version', async (t) => {
 });
 
 test('check', async (t) => {
-  const changed = { where: 'kernel', what: 'the packet filter of the host was changed' };
+  const changed = { where: 'kernel', what: 'the packet filter or the routing of the host was changed' };
   await prints(t, ['check'], 'The records agree with kernel and store.');
   rig.firewall.disturb();
   t.match(await rig.run('check'), { code: 8, stdout: `kernel: ${changed.what}\n`, stderr: /^$/ });

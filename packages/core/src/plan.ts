@@ -21,7 +21,7 @@ import { strayContents, strayLinks } from './strays.ts';
 export interface Batch {
   readonly key: string;
   readonly ops: readonly Op[];
-  /** What was seen that each of them mends. */
+  /** What was seen that they mend. */
   readonly why: readonly string[];
 }
 
@@ -106,7 +106,7 @@ export function goneHandovers(units: readonly Unit[], observed: readonly Observe
 const batchOf = (key: string, repairs: readonly Repair[]): Batch => ({
   key,
   ops: repairs.map(({ op }) => op),
-  why: repairs.map(({ why }) => why),
+  why: repairs.flatMap(({ why }) => why ?? []),
 });
 
 /** `shaken`: pairs go whose other ends may be anywhere, and with them the routes over those. */
@@ -127,7 +127,7 @@ function repairUnit(resources: readonly Resource[], world: World, shaken: boolea
       if (isLink(r)) return [];
       const isLost = !isThere(r, world.get(r.netns), shaken);
       if (!isLost && !disturbed.has(linkOf(r) ?? '')) return [];
-      return [{ op: r, why: `${identity(r)} ${isLost ? 'is missing' : 'goes with what is mended'}` }];
+      return [{ op: r, ...(isLost ? { why: `${identity(r)} is missing` } : {}) }];
     }),
   });
 }

@@ -48,7 +48,8 @@ export function removal(r: Resource): Op | undefined {
 /** An operation of a pass, and what was seen that it mends. */
 export interface Repair {
   op: Op;
-  why: string;
+  /** Absent where it only goes with another. */
+  why?: string;
 }
 
 export type LinkResource = Extract<Resource, { name: string }>;

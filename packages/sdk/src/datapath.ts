@@ -35,6 +35,8 @@ function datapathOver(kernel: Kernel, switchPath: string, unlock: () => void): D
       } catch (error) {
         // Whether one is there cannot be told now: if it is said to be gone, its network is taken from it.
         if (isFileLimit(error)) throw asWeaveError(error);
+        const { code, message } = error as { code?: string; message: string };
+        if (code === 'ENOMEM' || code === 'EIO') throw new WeaveError('WEAVE_KERNEL', `${path}: ${message}`);
         return undefined;
       }
     },

@@ -15,6 +15,7 @@ export function mendDrift({ reconciler, datapath, log }: Host): () => void {
   let lost = false;
   let since: number | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let working = false;
   let ended = false;
 
   function hear(changed: Changed): void {
@@ -23,25 +24,31 @@ export function mendDrift({ reconciler, datapath, log }: Host): () => void {
     for (const netns of changed.filters) filters.add(netns);
     lost ||= changed.lost;
     since ??= performance.now();
+    if (working) return;
     if (timer && performance.now() - since < PATIENCE_MS - SETTLE_MS) timer.refresh();
     timer ??= setTimeout(() => void work(), SETTLE_MS).unref();
   }
 
   async function work(): Promise<void> {
-    since = undefined;
-    await inBackground(log, 'a change could not be looked at', look);
     timer = undefined;
+    since = undefined;
+    working = true;
+    await look();
+    working = false;
     if (links.size > 0 || lost || filters.size > 0) hear({ links: [], filters: [], lost: false });
   }
 
+  /** What cannot be looked at keeps nothing else from it. */
   async function look(): Promise<void> {
     const [some, changed, all] = [[...links], filters, lost];
     links = new Set();
     filters = new Set();
     lost = false;
-    if (all) await reconciler.pass();
-    else for (let i = 0; i < some.length; i += AT_ONCE) await reconciler.mend(some.slice(i, i + AT_ONCE));
-    for (const where of ['host', 'switch'] as const) if (changed.has(where)) await reconciler.mendFilter(where);
+    const tried = (task: () => Promise<unknown>) => inBackground(log, 'a change could not be looked at', task);
+    if (all) await tried(reconciler.pass);
+    else for (let i = 0; i < some.length; i += AT_ONCE) await tried(() => reconciler.mend(some.slice(i, i + AT_ONCE)));
+    for (const where of ['host', 'switch'] as const)
+      if (changed.has(where)) await tried(() => reconciler.mendFilter(where));
   }
 
   datapath.watch(hear);

@@ -11,6 +11,7 @@ export function hostFirewall(): Firewall {
   let turnedOn: Set<Family> | undefined;
   let checked = 0;
   let asked = '';
+  let last: FirewallRules | undefined;
   // What nft makes of it, which it writes its own way.
   let shown: string | undefined;
 
@@ -33,10 +34,12 @@ export function hostFirewall(): Firewall {
         checked = performance.now();
       }
       applied = wanted;
+      last = rules;
       shown = undefined;
     },
     async isAsSet() {
       if (!applied) return true;
+      if (unrouted(last).length > 0) return false;
       const { stdout } = await run('nft', ['--stateless', 'list', 'table', 'inet', 'weave']);
       // Not asked for when it is set, so as not to slow that; what was taken out by then is seen by the count.
       shown ??= countRules(stdout) === countRules(asked) ? stdout : undefined;

@@ -41,6 +41,8 @@ export interface Host {
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
   trustRecords(): void;
+  /** From when it returns nothing is repaired any more, and no packet filter set. */
+  end(): Promise<void>;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
@@ -74,11 +76,13 @@ export function createHost(parts: Parts): Host {
   const { state, store, datapath, firewall, switchFilter, clock, log, emit, leftover } = parts;
   const turns = new Map<string, Promise<unknown>>();
   let { trusted } = parts;
+  let ended = false;
 
   function commit(changes: readonly Change[]): void {
     store.append(changes);
     const events = changes.flatMap((change) => eventOf(state, change));
     state.apply(changes);
+    reconciler.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -110,10 +114,19 @@ export function createHost(parts: Parts): Host {
 
   /** In turn: of two tables the later one has to be the one that stays. */
   const filter = () =>
-    inTurn('firewall', () => firewall.set(withLeftover(desiredFirewall(state), trusted ? undefined : leftover)));
+    inTurn('firewall', async () => {
+      if (!ended) await firewall.set(withLeftover(desiredFirewall(state), trusted ? undefined : leftover));
+      return undefined;
+    });
 
   const filters = { host: { set: filter, isAsSet: () => inTurn('firewall', firewall.isAsSet) }, switch: switchFilter };
   const reconciler = createReconciler({ state, datapath, filters, log, commit, isTrusted: () => trusted });
+
+  async function end(): Promise<void> {
+    ended = true;
+    await reconciler.end();
+    await inTurn('firewall', async () => undefined);
+  }
 
   async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
     const turn = (turns.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
@@ -132,7 +145,7 @@ export function createHost(parts: Parts): Host {
     trusted = true;
   }
 
-  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn };
+  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn, end };
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */

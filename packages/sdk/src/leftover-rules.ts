@@ -1,4 +1,4 @@
-import { address, cidr, contains, type FirewallRules, type PortForward } from '@weave/core';
+import { address, cidr, contains, type FirewallRules, GATEWAY_PREFIX, type PortForward } from '@weave/core';
 import { run } from './run.ts';
 
 /** A rule as `nft -j` shows it: the payload fields and metadata that it compares, and what it does. */
@@ -30,7 +30,8 @@ export function rulesOf(rules: readonly Rule[]): FirewallRules {
   const subnets = new Map<string, string[]>();
   for (const { chain, expr } of rules) {
     const { saddr, '!=oifname': link } = compared(expr);
-    if (chain === 'postrouting' && saddr && link) subnets.set(link, [...(subnets.get(link) ?? []), saddr]);
+    if (chain === 'postrouting' && saddr && link?.startsWith(GATEWAY_PREFIX))
+      subnets.set(link, [...(subnets.get(link) ?? []), saddr]);
   }
   const gateways = [...subnets].map(([link, of]) => ({ link, subnets: of }));
   const forwards = rules.filter(({ chain }) => chain === 'prerouting').flatMap(({ expr }) => forwardOf(expr, gateways));
@@ -41,7 +42,7 @@ function forwardOf(expr: Rule['expr'], gateways: FirewallRules['gateways']): Por
   const to = expr.find(({ dnat }) => dnat)?.dnat;
   const { dport, protocol, daddr } = compared(expr);
   const link = gateways.find((g) => to && g.subnets.some((s) => contains(cidr(s), address(to.addr))))?.link;
-  if (!to || !link || !isProtocol(protocol)) return [];
+  if (!to || !link || !isProtocol(protocol) || !Number(dport) || daddr === '') return [];
   const hostAddress = daddr ?? (to.addr.includes(':') ? '::' : '0.0.0.0');
   return [{ protocol, hostAddress, hostPort: Number(dport), port: to.port, link, address: to.addr }];
 }
@@ -63,5 +64,7 @@ function compared(expr: Rule['expr']): Record<string, string | undefined> {
 
 function textOf(value: unknown): string {
   const { prefix } = value as { prefix?: { addr: string; len: number } };
-  return prefix ? `${prefix.addr}/${prefix.len}` : String(value);
+  if (prefix) return `${prefix.addr}/${prefix.len}`;
+  // A set is no rule of ours.
+  return typeof value === 'object' ? '' : String(value);
 }

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { WeaveError } from '@weave/core';
 import { isBusy } from './store.ts';
@@ -7,6 +8,9 @@ import { isBusy } from './store.ts';
  * By way of SQLite, as Node locks no files.
  */
 export function lockFile(path: string): () => void {
+  // Whoever may read it could hold it.
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
   const db = new DatabaseSync(path, { timeout: 0, open: false });
   try {
     db.open();

@@ -92,6 +92,10 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
     );
     log('error', 'store set aside', { ...setAside });
   }
+  if (!trusted)
+    notices.push(
+      'the records of this host were lost: they are built again from the kernel, and from an engine once it answers',
+    );
   const noisy = await switchFilter.set();
   if (noisy) notices.push(noisy);
   if (!trusted) host.commit(await recover(state, datapath));
@@ -160,6 +164,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     closed = true;
     clearInterval(passes);
     endDrift();
+    await host.end();
     events.end();
     await datapath.close();
     store.close();
@@ -185,6 +190,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     async reset() {
       clearInterval(passes);
       endDrift();
+      await host.end();
       await firewall.set(undefined);
       await datapath.destroy();
       store.erase();

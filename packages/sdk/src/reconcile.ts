@@ -7,20 +7,23 @@ import {
   type Failure,
   goneHandovers,
   leaveEndpoint,
-  type Observed,
   plan,
   queries,
   STRAYS,
   type State,
+  SWITCH,
   type Unit,
   unitOf,
   unitsAt,
 } from '@weave/core';
 import type { Log } from './log.ts';
 
+type Where = 'host' | 'switch';
+
 /** A packet filter of ours. */
 export interface Filter {
-  set(): Promise<unknown>;
+  /** May answer why it could not. */
+  set(): Promise<string | undefined>;
   /** Whether what was set last is still so. */
   isAsSet(): Promise<boolean>;
 }
@@ -28,7 +31,7 @@ export interface Filter {
 interface Parts {
   state: State;
   datapath: Datapath;
-  filters: Record<'host' | 'switch', Filter>;
+  filters: Record<Where, Filter>;
   log: Log;
   commit(changes: readonly Change[]): void;
   /** Whether what has no record is a leftover. */
@@ -41,9 +44,13 @@ export interface Reconciler {
   /** The same for what some links of the switch are about, only. */
   mend(links: readonly string[]): Promise<void>;
   /** Sets a packet filter again if somebody changed it. */
-  mendFilter(where: 'host' | 'switch'): Promise<void>;
+  mendFilter(where: Where): Promise<void>;
   /** What a full pass would repair, and why. */
   differences(): Promise<string[]>;
+  /** Records were changed: what was seen of them before is old. */
+  note(changes: readonly Change[]): void;
+  /** Returns when nothing is under way any more, and nothing comes after. */
+  end(): Promise<void>;
   /** How many repairs there were since the start, by operation. */
   readonly repairs: Readonly<Record<string, number>>;
 }
@@ -58,6 +65,9 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
   const repairs: Record<string, number> = {};
   // By unit, why: left to full passes until then, or it would be tried and heard and tried again.
   const failing = new Map<string, string>();
+  const watching = new Set<Set<string>>();
+  let last: Promise<unknown> = Promise.resolve();
+  let ended = false;
 
   /** A namespace's path may lead elsewhere by now: a process id is used again, a file is replaced. */
   function forgetGoneSandboxes(ids: Iterable<string>): Forgotten {
@@ -76,61 +86,112 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
     }
   }
 
-  const planned = (units: readonly Unit[], seen: readonly Observed[]) =>
-    plan(units, seen).filter(({ key }) => isTrusted() || key !== STRAYS);
+  /** What was observed, and which units verbs changed meanwhile: of those it says nothing any more. */
+  async function observed(units: readonly Unit[], isFull?: boolean) {
+    const changed = new Set<string>();
+    watching.add(changed);
+    try {
+      return { seen: await datapath.observe(queries(units, isFull)), changed };
+    } finally {
+      watching.delete(changed);
+    }
+  }
 
-  async function repair(batches: readonly Batch[]): Promise<Failure[]> {
+  async function repair(batches: readonly Batch[], isNew = false): Promise<Failure[]> {
     const applied = await datapath.apply(batches.map((batch) => batch.ops));
     for (const [index, { key, ops, why }] of batches.entries()) {
       const { done, failed } = applied[index]!;
-      for (const { op } of ops.slice(0, done)) repairs[op] = (repairs[op] ?? 0) + 1;
-      if (!failed) log('info', 'repaired', { unit: key, why });
-      else if (failing.get(key) !== failed.message) log('error', 'cannot be repaired', { unit: key, why, failed });
-      if (failed) failing.set(key, failed.message);
-      else failing.delete(key);
+      if (!isNew) for (const { op } of ops.slice(0, done)) count(op);
+      if (!failed) log(isNew ? 'debug' : 'info', isNew ? 'made' : 'repaired', { unit: key, why });
+      tell(key, failed?.message, { why, failed });
     }
     return applied.flatMap(({ failed }) => failed ?? []);
   }
 
-  async function mendFilter(where: 'host' | 'switch'): Promise<void> {
-    if (await filters[where].isAsSet()) return;
-    await filters[where].set();
-    repairs.setFilter = (repairs.setFilter ?? 0) + 1;
-    log('info', 'repaired', { unit: 'packet filter', why: [`the table of the ${where} was changed`] });
+  const count = (op: string) => {
+    repairs[op] = (repairs[op] ?? 0) + 1;
+  };
+
+  /** Once for each reason. */
+  function tell(key: string, failure: string | undefined, fields: Record<string, unknown>): void {
+    if (failure === undefined) failing.delete(key);
+    else if (failing.get(key) !== failure) {
+      log('error', 'cannot be repaired', { unit: key, ...fields });
+      failing.set(key, failure);
+    }
   }
+
+  async function mendFilter(where: Where): Promise<void> {
+    if (await filters[where].isAsSet()) return;
+    const refused = await filters[where].set();
+    tell(`${where} filter`, refused || undefined, { refused });
+    if (refused) return;
+    count('setFilter');
+    log('info', 'repaired', { unit: `${where} filter`, why: [changedFilter(where)] });
+  }
+
+  const changedFilter = (where: Where) => `the packet filter or the routing of the ${where} was changed`;
+
+  async function pass(): Promise<Failure[]> {
+    const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
+    const { seen, changed } = await observed(desired(state));
+    const isNew = seen.every(({ netns, links }) => netns !== SWITCH || links.every(({ name }) => name === 'lo'));
+    // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
+    const batches = plan(desired(state), seen).filter(
+      ({ key }) => !isLeft(key) && !changed.has(key) && (isTrusted() || key !== STRAYS),
+    );
+    for (const key of failing.keys()) if (!batches.some((batch) => batch.key === key)) failing.delete(key);
+    const failures = await repair(batches, isNew);
+    await allOf([() => mendFilter('switch'), () => mendFilter('host'), filters.host.set]);
+    if (error) throw error;
+    return failures;
+  }
+
+  async function mend(links: readonly string[]): Promise<void> {
+    const { isLeft, error } = forgetGoneSandboxes(links.flatMap((link) => state.endpointOfPort(link) ?? []));
+    const units = unitsAt(state, links);
+    if (units.length > 0) {
+      const { seen, changed } = await observed(units, false);
+      const isOpen = (key: string) => key !== STRAYS && !failing.has(key) && !isLeft(key) && !changed.has(key);
+      await repair(plan(unitsAt(state, links), seen).filter(({ key }) => isOpen(key)));
+    }
+    if (error) throw error;
+  }
+
+  /** One after the other, and none once it has ended. */
+  const inTurn = <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
+    const turn = last.catch(() => undefined).then(() => (ended ? otherwise : work()));
+    last = turn;
+    return turn;
+  };
 
   return {
     repairs,
-    mendFilter,
-    async pass() {
-      const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
-      const seen = await datapath.observe(queries(desired(state)));
-      // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
-      const batches = planned(desired(state), seen).filter(({ key }) => !isLeft(key));
-      for (const key of failing.keys()) if (!batches.some((batch) => batch.key === key)) failing.delete(key);
-      const failures = await repair(batches);
-      await mendFilter('switch');
-      await mendFilter('host');
-      await filters.host.set();
-      if (error) throw error;
-      return failures;
-    },
-    async mend(links) {
-      const { isLeft, error } = forgetGoneSandboxes(links.flatMap((link) => state.endpointOfPort(link) ?? []));
-      const units = unitsAt(state, links);
-      if (units.length > 0) {
-        const seen = await datapath.observe(queries(units, false));
-        await repair(planned(unitsAt(state, links), seen).filter(({ key }) => !failing.has(key) && !isLeft(key)));
-      }
-      if (error) throw error;
-    },
+    pass: () => inTurn(pass, []),
+    mend: (links) => inTurn(() => mend(links), undefined),
+    mendFilter: (where) => inTurn(() => mendFilter(where), undefined),
     async differences() {
-      const seen = await datapath.observe(queries(desired(state)));
+      const { seen, changed } = await observed(desired(state));
+      const units = desired(state).filter(({ key }) => !changed.has(key));
       const broken = [];
       for (const where of ['host', 'switch'] as const)
-        if (!(await filters[where].isAsSet())) broken.push(`the packet filter of the ${where} was changed`);
-      const units = desired(state);
-      return [...planned(units, seen).flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
+        if (!(await filters[where].isAsSet())) broken.push(changedFilter(where));
+      const repairable = plan(desired(state), seen).filter(({ key }) => !changed.has(key));
+      return [...repairable.flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
+    },
+    note(changes) {
+      for (const { table, id } of changes) for (const changed of watching) changed.add(`${table}/${id}`);
+    },
+    async end() {
+      ended = true;
+      await last.catch(() => undefined);
     },
   };
+}
+
+/** Each, whatever becomes of the others; throws the first error then. */
+async function allOf(works: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const work of works) await work().catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }

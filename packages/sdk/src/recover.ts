@@ -93,8 +93,21 @@ function inhabited(datapath: Datapath): Inhabited[] {
     if (container && !found.has(`${id} ${container}`))
       found.set(`${id} ${container}`, { ...known, container: { id: container, name: container.slice(0, 12) } });
   }
+  // And those that are kept by a file alone, as `ip netns add` does it.
+  for (const path of mountedNamespaces()) {
+    const id = datapath.netnsId(path);
+    if (id && id !== datapath.netnsId(HOST) && id !== datapath.netnsId(SWITCH) && !found.has(id))
+      found.set(id, { path, id });
+  }
   return [...found.values()];
 }
+
+/** Field 5 of a line is the mount point; the file system's type comes after the dash. */
+const mountedNamespaces = () =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(' - nsfs '))
+    .map((line) => line.split(' ')[4]!.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8))));
 
 function containerOf(pid: number): string | undefined {
   try {

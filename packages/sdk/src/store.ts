@@ -127,17 +127,23 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     const found = statSync(path, { throwIfNoEntry: false });
     return found?.ino === ino && found.dev === dev;
   };
+  const removed = () =>
+    new WeaveError('WEAVE_STORE_FAILED', `${path} was removed, or replaced`, {
+      hint: 'Start weave again: its records are built anew from the kernel and the engine.',
+    });
   return {
-    load: () =>
-      TABLES.flatMap((table) =>
+    load() {
+      if (!isThere()) throw removed();
+      return TABLES.flatMap((table) =>
         select
           .all(table)
           .map((row) => ({ table, id: String(row.id), record: JSON.parse(String(row.value)) }) as Change),
-      ),
+      );
+    },
     append(changes) {
       if (changes.length === 0) return;
       // What is written to a removed file is lost, however durably.
-      if (!isThere()) throw failed('write', path, new Error('it was removed, or replaced'));
+      if (!isThere()) throw removed();
       try {
         db.exec('BEGIN');
         for (const { table, id, record } of changes)

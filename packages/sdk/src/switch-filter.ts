@@ -35,7 +35,7 @@ export function quietSwitch(switchPath: string): SwitchFilter {
   return {
     async set() {
       const { code, stderr } = await nft(['-f', '-'], RULES);
-      shown = code === 0 ? await listing() : undefined;
+      if (code === 0) shown = await listing();
       if (code === 0) return undefined;
       return `the switch is not filtered (${stderr.trim().split('\n')[0]}): with thousands of containers, starting one is slow`;
     },

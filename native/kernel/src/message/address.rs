@@ -41,9 +41,12 @@ pub fn dump(index: Option<u32>) -> Request {
     Request::dump(RouteNetlinkMessage::GetAddress(message))
 }
 
-/// The link and the address.
+/// The link and the address. Nothing of one that has a lifetime: it is of DHCP or SLAAC, never ours.
 pub fn parse(payload: &[u8]) -> Option<(u32, Cidr)> {
     let message = AddressMessage::parse(payload).ok()?;
+    if !message.header.flags.contains(AddressHeaderFlags::Permanent) {
+        return None;
+    }
     let mut local = None;
     let mut address = None;
     for attribute in message.attributes {
