@@ -9,7 +9,16 @@ fn a_whole_namespace() {
     let host = Host::with_bridge();
     let a = Container::new();
     host.apply_all(attach("va", &a, 2));
+    // As DHCP and SLAAC make them: never ours.
+    let leased = "ip addr add 10.32.0.99/24 dev ethwe valid_lft 900 preferred_lft 900";
+    assert!(a.run(leased).status.success());
     let observed = host.observe(&a.path, None);
+    assert!(
+        !observed
+            .addresses
+            .iter()
+            .any(|found| found.address == "10.32.0.99/24")
+    );
     let names: Vec<&str> = observed
         .links
         .iter()
