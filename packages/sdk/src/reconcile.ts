@@ -55,6 +55,9 @@ export interface Reconciler {
   readonly repairs: Readonly<Record<string, number>>;
 }
 
+/** Among units, `host filter` and `switch filter`. */
+const FILTER = ' filter';
+
 /** Whether a unit is of an endpoint that is gone and could not be forgotten, and why not. */
 interface Forgotten {
   isLeft(unit: string): boolean;
@@ -124,10 +127,10 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
   async function mendFilter(where: Where): Promise<void> {
     if (await filters[where].isAsSet()) return;
     const refused = await filters[where].set();
-    tell(`${where} filter`, refused || undefined, { refused });
+    tell(where + FILTER, refused || undefined, { refused });
     if (refused) return;
     count('setFilter');
-    log('info', 'repaired', { unit: `${where} filter`, why: [changedFilter(where)] });
+    log('info', 'repaired', { unit: where + FILTER, why: [changedFilter(where)] });
   }
 
   const changedFilter = (where: Where) => `the packet filter or the routing of the ${where} was changed`;
@@ -140,7 +143,8 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
     const batches = plan(desired(state), seen).filter(
       ({ key }) => !isLeft(key) && !changed.has(key) && (isTrusted() || key !== STRAYS),
     );
-    for (const key of failing.keys()) if (!batches.some((batch) => batch.key === key)) failing.delete(key);
+    const broken = new Set(batches.map(({ key }) => key));
+    for (const key of failing.keys()) if (!broken.has(key) && !key.endsWith(FILTER)) failing.delete(key);
     const failures = await repair(batches, isNew);
     await allOf([() => mendFilter('switch'), () => mendFilter('host'), filters.host.set]);
     if (error) throw error;
