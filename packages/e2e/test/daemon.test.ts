@@ -118,7 +118,7 @@ test('a store that cannot be used', async (t) => {
 
 test('a store that is removed while it is used', async (t) => {
   await host.exec('mkdir /var/lib/kept && cp -a /var/lib/weave/. /var/lib/kept && rm -f /var/lib/weave/weave.db*');
-  t.match(await weave('network', 'create', 'nowhere'), { code: 7, stderr: /weave\.db: it was removed/ });
+  t.match(await weave('network', 'create', 'nowhere'), { code: 7, stderr: /weave\.db was removed/ });
   await host.exec('cp -a /var/lib/kept/. /var/lib/weave');
   await kill();
   await host.weave('launch', '--local');
