@@ -121,7 +121,7 @@ const places = await Promise.all(
   }),
 );
 
-test('killed at every failpoint of every verb', { timeout: 900_000 }, async (t) => {
+test('killed at every failpoint of every verb', { timeout: 2_400_000 }, async (t) => {
   const queue = [...PAIRS];
   const outcomes: Outcome[] = [];
   await Promise.all(
