@@ -55,8 +55,11 @@ export async function mortal(host: Host, library: string): Promise<Mortal> {
       return performance.now() - begun;
     },
     async kill() {
-      if (isAlive()) process!.kill('SIGKILL');
-      while (isAlive()) await sleep(2);
+      // Again and again: what it is entered by may not have begun it yet.
+      while (isAlive()) {
+        process!.kill('SIGKILL');
+        await sleep(2);
+      }
     },
     arm: (n) => writeFileSync(control, String(n)),
     disarm() {
