@@ -51,6 +51,8 @@ export const CATALOGUE = {
   WEAVE_DAEMON_UNREACHABLE: ['unavailable', 'Start it with: weave launch --local'],
   WEAVE_DAEMON_BUSY: ['unavailable', 'It finishes what is under way first. Wait, or end it with: kill -9'],
   WEAVE_ENGINE_UNREACHABLE: ['unavailable', 'Start the Docker engine, or name a pid or a namespace path instead.'],
+  WEAVE_DIRECTORY_UNREACHABLE: ['unavailable', 'Check that etcd runs and can be reached; see: weave status'],
+  WEAVE_DIRECTORY_DENIED: ['denied', 'Check the user, the password and the certificates that --store was given.'],
   WEAVE_FIREWALL_FAILED: ['unavailable', 'Install nftables: apt-get install nftables'],
   WEAVE_ALREADY_RUNNING: ['conflict', 'Stop it first with: weave stop'],
   WEAVE_KERNEL: ['unconverged', 'The change is undone; see the daemon log for the kernel’s own words.'],

@@ -50,6 +50,17 @@ export {
 } from './networks.ts';
 export { NETWORK_OPTIONS, networkOptions } from './options.ts';
 export { type Batch, goneHandovers, plan, queries, STRAYS, transition } from './plan.ts';
-export type { Clock, Datapath, Firewall, HostStore } from './ports.ts';
+export type {
+  Clock,
+  Condition,
+  Datapath,
+  Directory,
+  Entry,
+  Firewall,
+  HostStore,
+  News,
+  Transaction,
+  Write,
+} from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { type PoolIndex, State } from './state.ts';

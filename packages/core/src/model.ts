@@ -132,3 +132,8 @@ export const DEFAULT_MTU = 1430;
 export const MULTICAST_ROUTE = '224.0.0.0/4';
 
 export const leaseId = (pool: string, address: string) => `${pool} ${address}`;
+
+/** How long a leased key of the directory outlives its writer. */
+export const LEASE_SECONDS = 10;
+/** Conditions and writes of one transaction: an etcd that is set up as it comes takes 128. */
+export const TRANSACTION_ROOM = 128;

@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Dockerd } from './dockerd.ts';
-import { childOf, type ExecOptions, type ExecResult, run, type SpawnOptions, start, startTime } from './process.ts';
+import {
+  childOf,
+  type ExecOptions,
+  type ExecResult,
+  run,
+  type SpawnOptions,
+  signalled,
+  start,
+  startTime,
+} from './process.ts';
 import type { Underlay } from './underlay.ts';
 
 export interface HostOptions {
@@ -68,7 +77,7 @@ export class Host {
     const child = start([...this.#enter(), ...argv], options);
     child.kill = (signal) => {
       const inner = childOf(child.pid!);
-      return inner !== undefined && process.kill(inner, signal);
+      return inner !== undefined && signalled(inner, signal);
     };
     return child;
   }

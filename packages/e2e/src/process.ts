@@ -54,7 +54,7 @@ export async function run(argv: readonly string[], options: ExecOptions, label: 
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    killGroup(child.pid!);
+    signalled(-child.pid!, 'SIGKILL');
   }, limit);
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', reject);
@@ -76,10 +76,13 @@ function failure(label: string, what: string, { stdout, stderr }: ExecResult): E
   return new Error(`${label} ${what}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
 }
 
-function killGroup(leader: number): void {
+/** Whether there was a process to send the signal to: as ChildProcess.kill, which does not throw either. */
+export function signalled(pid: number, signal?: NodeJS.Signals | number): boolean {
   try {
-    process.kill(-leader, 'SIGKILL');
-  } catch {} // it is gone
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 /** When a process was started, in clock ticks since boot; undefined when there is none. With the pid it is an identity. */

@@ -97,11 +97,14 @@ async function killing(t: Test, place: Place, seed: number): Promise<{ verbs: nu
       (ms) => ready.push(ms),
       () => undefined, // it was killed before
     );
-    // While it starts, or once it works.
-    if (n(2)) await started.then(() => sleep(n(WORK_MS)));
-    else await sleep(n(START_MS));
-    await daemon.kill();
-    over = true;
+    try {
+      // While it starts, or once it works.
+      if (n(2)) await started.then(() => sleep(n(WORK_MS)));
+      else await sleep(n(START_MS));
+      await daemon.kill();
+    } finally {
+      over = true;
+    }
     await started;
     verbs += (await Promise.all(working)).reduce((a, b) => a + b, 0);
     if (kill % LOOK_EVERY === 0) await look(t, place, `kill ${kill}, WEAVE_SEED=${SEED}`);
