@@ -27,7 +27,7 @@ fn fdb(mac: &str, destination: &str) -> Op {
         netns: "switch".to_owned(),
         link: "vx0".to_owned(),
         mac: mac.to_owned(),
-        destination: destination.to_owned(),
+        destination: Some(destination.to_owned()),
     }
 }
 
@@ -36,7 +36,7 @@ fn delete_fdb(mac: &str, destination: &str) -> Op {
         netns: "switch".to_owned(),
         link: "vx0".to_owned(),
         mac: mac.to_owned(),
-        destination: destination.to_owned(),
+        destination: Some(destination.to_owned()),
     }
 }
 

@@ -1,10 +1,12 @@
 export * from './address.ts';
 export { networkAlias, networkOfAlias } from './alias.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
+export { type Consequences, consequences, type Touched, touched } from './consequences.ts';
 export {
   announcements,
   desired,
   desiredEndpoint,
+  desiredEntries,
   desiredNetwork,
   desiredSwitch,
   hasGateway,
@@ -19,7 +21,6 @@ export {
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
-  opensShard,
   publishPorts,
 } from './endpoints.ts';
 export {

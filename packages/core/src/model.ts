@@ -5,7 +5,7 @@ export interface Peer {
   /** 32 hex digits, chosen once at random. */
   readonly id: string;
   readonly name: string;
-  /** Where its VXLAN endpoint is on the underlay; absent on a host that is alone. */
+  /** Where its VXLAN endpoint is on the underlay, in its one spelling; absent on a host that is alone. */
   readonly underlay?: string;
   /** The records of this host were lost, and those who can tell them again have not all been heard. */
   readonly rebuilding?: true;
@@ -40,6 +40,8 @@ export interface Network {
   readonly gateway: Gateway;
   readonly internal: boolean;
   readonly owner: 'weave' | 'docker';
+  /** The host that it was made on; absent: this one. */
+  readonly origin?: string;
 }
 
 /** A range that Weave hands addresses out of. */

@@ -184,7 +184,8 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
       return [...repairable.flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
     },
     note(changes) {
-      for (const { table, id } of changes) for (const changed of watching) changed.add(`${table}/${id}`);
+      for (const { table, id } of changes)
+        for (const changed of watching) changed.add(`${table}/${id}`).add(`entries/${id}`);
     },
     async end() {
       ended = true;

@@ -5,7 +5,6 @@ import {
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
-  opensShard,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -25,8 +24,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     const { endpoint, granted, changes } = attach(state, network, target, requests);
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const announce = announcements(endpoint, granted);
-    const networks = opensShard(state, endpoint) ? [network.id] : [];
-    await host.carryOut({ changes, networks, endpoints: [endpoint.id], announce });
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;
     return {
       endpoint: id,

@@ -12,7 +12,6 @@ import {
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
-  opensShard,
   type PublishedPort,
   publishPorts,
 } from '@weave/core';
@@ -24,8 +23,7 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
   return {
     create: async (spec) => {
       const { endpoint, changes } = createEndpoint(state, spec);
-      if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
-      else host.commit(changes);
+      await host.carryOut({ changes });
       return endpoint;
     },
     attach: (id, sandbox) =>
