@@ -120,12 +120,15 @@ export function createHost(parts: Parts): Host {
     });
 
   const filters = { host: { set: filter, isAsSet: () => inTurn('firewall', firewall.isAsSet) }, switch: switchFilter };
-  const reconciler = createReconciler({ state, datapath, filters, log, commit, isTrusted: () => trusted });
+  const reconciler = createReconciler({
+    ...{ state, datapath, filters, log, commit },
+    isTrusted: () => trusted,
+    inTurn: (work, otherwise) => inTurn('repairs', async () => (ended ? otherwise : work())),
+  });
 
   async function end(): Promise<void> {
     ended = true;
-    await reconciler.end();
-    await inTurn('firewall', async () => undefined);
+    for (const key of ['repairs', 'firewall']) await inTurn(key, async () => undefined);
   }
 
   async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
