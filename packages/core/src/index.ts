@@ -29,6 +29,7 @@ export {
   createEndpoint,
   deleteEndpoint,
   type EndpointSpec,
+  holderOf,
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
@@ -48,6 +49,7 @@ export {
 } from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
+export { admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';
 export { attachName, bridgeName, GATEWAY_PREFIX, gatewayName, handoverName, hashId, portName } from './names.ts';

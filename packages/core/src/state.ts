@@ -119,6 +119,11 @@ export class State {
     return this.#shards.get(network) ?? [];
   }
 
+  /** Whether this host has endpoints on a network. */
+  isMember(network: string): boolean {
+    return this.shardsOf(network).length > 0;
+  }
+
   poolIndex(id: string): PoolIndex {
     const index = this.#poolIndex.get(id);
     if (!index) throw new WeaveError('WEAVE_POOL_NOT_FOUND', `there is no address pool ${id}`);

@@ -5,20 +5,19 @@ import {
   desiredEndpoint,
   desiredFirewall,
   desiredNetwork,
-  type Failure,
   type Firewall,
   type FirewallRules,
   type HostStore,
   hasGateway,
-  isFileLimit,
   type Network,
   type Op,
   type State,
   transition,
-  WeaveError,
   withLeftover,
 } from '@weave/core';
-import type { Log } from './log.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { kernelError } from './kernel-error.ts';
+import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
 
@@ -37,6 +36,15 @@ export interface Host {
    * refuses, the changes are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
+  /**
+   * Decides, asks the other hosts for what the decision needs of them, and carries it out: `use` is called at once with
+   * a decision that nothing has made old. A host that is alone asks nobody.
+   */
+  decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
+  /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
+  follow(change: Carry): Promise<void>;
+  /** The other hosts, where there is a directory. */
+  cluster?: Cluster | undefined;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -45,6 +53,10 @@ export interface Host {
   end(): Promise<void>;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
+}
+
+export interface Decision {
+  changes: readonly Change[];
 }
 
 export interface Carry {
@@ -83,6 +95,7 @@ export function createHost(parts: Parts): Host {
     const events = changes.flatMap((change) => eventOf(state, change));
     state.apply(changes);
     reconciler.note(changes);
+    host.cluster?.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -110,6 +123,31 @@ export function createHost(parts: Parts): Host {
       await datapath.apply([transition(after, resources(carry))]);
       throw error;
     }
+  }
+
+  async function decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R> {
+    for (;;) {
+      let decided: T;
+      try {
+        decided = decision();
+      } catch (error) {
+        if (!(await host.cluster?.provide(error))) throw error;
+        continue;
+      }
+      const allowed = host.cluster?.allow(decided) ?? true;
+      // No await in between: what was free would be taken.
+      if (allowed === true || (await allowed)) return use(decided);
+    }
+  }
+
+  async function follow(carry: Carry): Promise<void> {
+    const before = resources(carry);
+    const filtered = touchesFirewall(state, carry);
+    commit(carry.changes);
+    const [applied] = await datapath.apply([transition(before, resources(carry))]);
+    if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
+    if (filtered || touchesFirewall(state, carry))
+      await inBackground(log, 'the packet filter could not be set', filter);
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
@@ -148,7 +186,24 @@ export function createHost(parts: Parts): Host {
     trusted = true;
   }
 
-  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn, end };
+  const host: Host = {
+    ...{
+      state,
+      datapath,
+      clock,
+      log,
+      leftover,
+      commit,
+      carryOut,
+      decide,
+      follow,
+      reconciler,
+      trustRecords,
+      inTurn,
+      end,
+    },
+  };
+  return host;
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
@@ -171,20 +226,4 @@ function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
   if (table !== 'network' && table !== 'endpoint') return [];
   const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
-}
-
-/** The kernel's errno as an error of ours: the one place where they meet. */
-export function kernelError(failure: Failure): WeaveError {
-  const { code, op, link, netns, message } = failure;
-  const what = `${op}${link ? ` ${link}` : ''}${netns ? ` in ${netns}` : ''}: ${message} (${code})`;
-  if (isFileLimit(failure)) return new WeaveError('WEAVE_TOO_MANY_FILES', what, { cause: failure });
-  if (code === 'EPERM' || code === 'EACCES') return new WeaveError('WEAVE_PERMISSION_DENIED', what, { cause: failure });
-  if (code === 'ENOENT' && netns?.startsWith('/'))
-    return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });
-  if (code === 'EEXIST' && op === 'addVeth')
-    return new WeaveError('WEAVE_LINK_EXISTS', `there is an interface ${link} already${netns ? ` in ${netns}` : ''}`, {
-      cause: failure,
-    });
-  if (code === 'EOPNOTSUPP') return new WeaveError('WEAVE_KERNEL_UNSUPPORTED', what, { cause: failure });
-  return new WeaveError('WEAVE_KERNEL', what, { cause: failure });
 }

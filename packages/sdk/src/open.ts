@@ -8,14 +8,19 @@ import {
   type Datapath,
   DEFAULT_NETWORK,
   DEFAULT_SUBNETS,
+  type Directory,
   type Firewall,
   type HostStore,
   isWeaveError,
   type Peer,
+  SELF,
+  type Self,
   State,
   SWITCH,
 } from '@weave/core';
 import { check } from './check.ts';
+import { createCluster } from './cluster/cluster.ts';
+import type { Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
@@ -49,6 +54,9 @@ export interface OpenOptions {
   firewall?: Firewall;
   switchFilter?: SwitchFilter;
   clock?: Clock;
+  timers?: Timers;
+  /** What this host shares with others; absent: it is alone. Closed with Weave. */
+  directory?: Directory;
 }
 
 /**
@@ -85,6 +93,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
   if (!state.peers.has(self.id)) host.commit([{ table: 'peer', id: self.id, record: self }]);
+  if (!state.selves.has(SELF)) host.commit([{ table: 'self', id: SELF, record: { peer: self.id } }]);
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -101,6 +110,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
+  if (options.directory) host.cluster = createCluster(host, options.directory, options.timers);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -116,7 +126,9 @@ async function firstPass(host: Host): Promise<string[]> {
 
 function loadState(store: OpenedStore['store']): State {
   const records = store.load();
-  const self = records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
+  const known = records.find((c) => c.table === 'self')?.record as Self | undefined;
+  // Before there were others, the only peer was this host.
+  const self = known?.peer ?? records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
   const state = new State(self);
   state.apply(records);
   return state;
@@ -164,6 +176,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     closed = true;
     clearInterval(passes);
     endDrift();
+    await host.cluster?.close();
     await host.end();
     events.end();
     await datapath.close();

@@ -22,12 +22,15 @@ import type { Handover, Weave } from '../weave.ts';
 export function endpointVerbs(host: Host): Weave['endpoints'] {
   const { state } = host;
   return {
-    create: async (spec) => {
-      const { endpoint, changes } = createEndpoint(state, spec);
-      if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
-      else host.commit(changes);
-      return endpoint;
-    },
+    create: (spec) =>
+      host.decide(
+        () => createEndpoint(state, spec),
+        async ({ endpoint, changes }) => {
+          if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
+          else host.commit(changes);
+          return endpoint;
+        },
+      ),
     attach: (id, sandbox) =>
       host.inTurn(id, async () => {
         const { changes } = joinEndpoint(state, id, sandbox);
