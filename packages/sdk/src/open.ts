@@ -11,6 +11,7 @@ import {
   type Directory,
   type Firewall,
   type HostStore,
+  isSame,
   isWeaveError,
   type Peer,
   SELF,
@@ -57,6 +58,8 @@ export interface OpenOptions {
   timers?: Timers;
   /** What this host shares with others; absent: it is alone. Closed with Weave. */
   directory?: Directory;
+  /** The address at which other hosts reach this one. */
+  underlay?: string;
 }
 
 /**
@@ -88,11 +91,12 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
   const { emit } = events;
-  const self = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
+  const known = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
+  const self = options.underlay ? { ...known, underlay: options.underlay } : known;
   const leftover = self.rebuilding && !options.firewall ? await leftoverRules() : undefined;
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
-  if (!state.peers.has(self.id)) host.commit([{ table: 'peer', id: self.id, record: self }]);
+  if (!isSame(state.peers.get(self.id), self)) host.commit([{ table: 'peer', id: self.id, record: self }]);
   if (!state.selves.has(SELF)) host.commit([{ table: 'self', id: SELF, record: { peer: self.id } }]);
   const notices: string[] = [];
   if (setAside) {
@@ -195,6 +199,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       networks: state.networks.size,
       endpoints: state.endpoints.size,
       started,
+      ...(host.cluster ? { cluster: host.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
       notices,
     }),

@@ -1,4 +1,5 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+import type { ClusterStatus } from './cluster/cluster.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -105,6 +106,8 @@ export interface Status {
   endpoints: number;
   /** Milliseconds since 1970. */
   started: number;
+  /** Absent on a host that is meant to be alone. */
+  cluster?: ClusterStatus;
   /** What was found broken and mended since the start: how often, by operation. */
   repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */

@@ -1,29 +1,14 @@
-import {
-  CellNeeded,
-  type Change,
-  type Directory,
-  fail,
-  hashId,
-  isDefinition,
-  isWeaveError,
-  keys,
-  LEASE_SECONDS,
-  type Peer,
-} from '@weave/core';
+import { CellNeeded, type Change, type Directory, fail, isDefinition, type Peer } from '@weave/core';
 import type { Host } from '../host.ts';
-import { inBackground } from '../log.ts';
-import { acquire, syncCells } from './blocks.ts';
+import { acquire } from './blocks.ts';
 import { createClaims } from './claims.ts';
-import { type Context, commitAsMember } from './context.ts';
+import type { Context } from './context.ts';
 import { createDefinitions } from './definitions.ts';
-import { giveUp } from './give-up.ts';
-import { beginCluster, clusterThere, joinCluster, register } from './join.ts';
+import { beginCluster, register } from './join.ts';
 import { createMembers } from './members.ts';
 import { createPublisher } from './publish.ts';
+import { createSession } from './session.ts';
 import { realTimers, type Timers } from './timers.ts';
-import { answerWishes } from './wishes.ts';
-
-const RETRY_MS = 2000;
 
 export interface ClusterStatus {
   /** Absent before this host has joined. */
@@ -58,84 +43,13 @@ export interface Cluster {
 }
 
 export function createCluster(host: Host, directory: Directory, timers: Timers = realTimers): Cluster {
-  const { state, log } = host;
-  const context: Context = { host, directory, timers, fence: 0, reachable: false, onFenced: () => kick() };
+  const { state } = host;
+  const context: Context = { host, directory, timers, fence: 0, reachable: false, onFenced: () => void session.step() };
   const claims = createClaims(context);
   const definitions = createDefinitions(context);
   const members = createMembers(context);
   const publisher = createPublisher(context);
-  const ends: (() => void)[] = [];
-  let since = timers.now();
-  let problem: string | undefined;
-  let stepping: Promise<void> | undefined;
-  let again = false;
-  let following = false;
-  let closed = false;
-  let cancelRetry: (() => void) | undefined;
-
-  /** Everything of a session, from wherever it is: done again after each gap, and when it fails. */
-  async function step(): Promise<void> {
-    const id = await clusterThere(context);
-    if (id === undefined && state.cluster)
-      fail(
-        'WEAVE_DIRECTORY_LOST',
-        `the directory is empty: it is not the one of cluster ${state.cluster}, or it was lost`,
-      );
-    if (id !== undefined && state.cluster && id !== state.cluster)
-      fail('WEAVE_JOIN_REFUSED', `this host belongs to cluster ${state.cluster}, and the directory to cluster ${id}`);
-    if (!state.cluster) {
-      const cluster = id ?? (await beginCluster(context, hashId('cluster', state.self).slice(0, 16)));
-      await joinCluster(context, cluster, claims);
-      log('info', 'joined a cluster', { cluster });
-    } else {
-      await register(context);
-      const { entries } = await directory.list(keys.guard);
-      if (entries.length === 0) await definitions.publishAll();
-      const lost = await syncCells(context);
-      if (lost.length > 0) await giveUp(context, lost);
-    }
-    if (!following) begin();
-    await beAlive();
-    await claims.resync();
-    await publisher.resync();
-  }
-
-  function begin(): void {
-    following = true;
-    ends.push(definitions.follow(), answerWishes(context));
-    members.follow(() => {
-      // A lease that expired while we were away took the key along.
-      if (context.reachable && context.fence > 0 && !members.alive.has(state.self))
-        void inBackground(log, 'not alive', beAlive);
-    });
-  }
-
-  /** Leased: it goes when this process is not heard of any more. */
-  const beAlive = () => commitAsMember(context, [], [{ key: keys.alive(state.self), value: '{}', leased: true }]);
-
-  function kick(): void {
-    again = true;
-    if (closed || !context.reachable) return;
-    cancelRetry?.();
-    stepping ??= run().finally(() => {
-      stepping = undefined;
-    });
-  }
-
-  async function run(): Promise<void> {
-    while (again && context.reachable && !closed) {
-      again = false;
-      try {
-        await step();
-        problem = undefined;
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        if (message !== problem) log('warn', 'the cluster could not be joined', { error: message });
-        problem = isWeaveError(error) ? `${error.message}. ${error.hint}` : message;
-        if (!closed) cancelRetry = timers.after(RETRY_MS, kick);
-      }
-    }
-  }
+  const session = createSession(context, { claims, definitions, members, publisher });
 
   async function define(changes: readonly Change[]): Promise<boolean> {
     // Whoever removes a network should not be in its own way.
@@ -143,22 +57,13 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     return definitions.define(changes);
   }
 
-  ends.push(
-    directory.onReach((reachable) => {
-      if (reachable !== context.reachable) since = timers.now();
-      context.reachable = reachable;
-      if (reachable) kick();
-    }),
-  );
-
   return {
     context,
     alive: members.alive,
     status: () => ({
       ...(state.cluster ? { id: state.cluster } : {}),
       reachable: context.reachable,
-      since,
-      ...(problem ? { problem } : {}),
+      ...session.status(),
     }),
     allow({ changes }) {
       if (!state.cluster) return true;
@@ -173,15 +78,14 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     },
     note(changes) {
       publisher.note(changes);
-      if (following) members.note(changes);
+      members.note(changes);
       claims.note(changes);
     },
     settled: () => publisher.settled(),
     async rebuild() {
       if (!state.cluster) fail('WEAVE_NOT_CLUSTERED', 'this host belongs to no cluster');
       await beginCluster(context, state.cluster);
-      kick();
-      await stepping;
+      await session.step();
     },
     async tell(changed) {
       const self = { ...state.peers.get(state.self)!, ...changed };
@@ -189,16 +93,10 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
       if (context.fence > 0) await register(context);
     },
     async close(options) {
-      closed = true;
-      cancelRetry?.();
-      for (const end of ends) end();
+      await session.end();
       members.end();
       publisher.end();
-      await stepping;
       await directory.close(options);
     },
   };
 }
-
-/** A host that has not been heard of for so long is not there. */
-export const SILENCE_MS = LEASE_SECONDS * 1000;

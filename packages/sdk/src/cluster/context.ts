@@ -22,11 +22,11 @@ export interface Context {
 export async function commitAsMember(
   context: Context,
   when: readonly Condition[],
-  then: readonly Write[],
+  writes: readonly Write[],
 ): Promise<number | undefined> {
   const { directory, host, fence } = context;
   if (fence === 0) throw unreachable('this host has not joined its cluster yet');
-  return directory.commit({ when: [{ key: keys.peer(host.state.self), revision: fence }, ...when], then });
+  return directory.commit({ when: [{ key: keys.peer(host.state.self), revision: fence }, ...when], writes });
 }
 
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);

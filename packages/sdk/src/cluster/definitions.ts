@@ -88,11 +88,11 @@ export function createDefinitions(context: Context) {
         );
       const removed = changes.flatMap((c) => (c.table === 'network' && c.record === null ? c.id : []));
       const when = [{ key: keys.guard, revision: guard }, ...removed.map((id) => ({ none: keys.endpoints(id) }))];
-      const then: Write[] = [
+      const writes: Write[] = [
         { key: keys.guard, value: state.self },
         ...changes.flatMap((c) => writesOf(state.self, c)),
       ];
-      if ((await commitAsMember(context, when, then)) !== undefined) return true;
+      if ((await commitAsMember(context, when, writes)) !== undefined) return true;
       for (const id of removed) await mustBeUnused(context, id);
       await news();
       return false;
@@ -100,8 +100,8 @@ export function createDefinitions(context: Context) {
     /** All that this host knows, told to a directory that knows nothing. */
     async publishAll(): Promise<void> {
       const all = state.records().filter(isDefinition);
-      const then = all.flatMap((c) => writesOf(state.self, c));
-      for (const part of chunks(then)) await commitAsMember(context, [], part);
+      const writes = all.flatMap((c) => writesOf(state.self, c));
+      for (const part of chunks(writes)) await commitAsMember(context, [], part);
       await commitAsMember(context, [], [{ key: keys.guard, value: state.self }]);
     },
   };

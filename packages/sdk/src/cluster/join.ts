@@ -33,7 +33,7 @@ export async function beginCluster(context: Context, id: string): Promise<string
   const { directory } = context;
   await directory.commit({
     when: [{ key: keys.cluster, revision: 0 }],
-    then: [{ key: keys.cluster, value: JSON.stringify({ id }) }],
+    writes: [{ key: keys.cluster, value: JSON.stringify({ id }) }],
   });
   return (await clusterThere(context)) ?? id;
 }
@@ -45,7 +45,7 @@ export async function register(context: Context): Promise<void> {
   const { rebuilding: _, ...record } = peers.get(self)! as Peer;
   const key = keys.peer(self);
   const value = JSON.stringify(record);
-  const then: Write[] = [{ key, value }];
+  const writes: Write[] = [{ key, value }];
   for (;;) {
     const { entries } = await directory.list(key);
     const mine = entries.find((entry) => entry.key === key);
@@ -54,7 +54,7 @@ export async function register(context: Context): Promise<void> {
       return;
     }
     const revision = mine?.revision ?? 0;
-    const done = await directory.commit({ when: [{ key, revision }], then });
+    const done = await directory.commit({ when: [{ key, revision }], writes });
     if (done === undefined) continue;
     context.fence = done;
     return;
@@ -63,8 +63,8 @@ export async function register(context: Context): Promise<void> {
 
 /** Takes this host's record back: it could not join. */
 export async function unregister(context: Context): Promise<void> {
-  const then: Write[] = [{ key: keys.peer(context.host.state.self), value: null }];
-  await commitAsMember(context, [], then);
+  const writes: Write[] = [{ key: keys.peer(context.host.state.self), value: null }];
+  await commitAsMember(context, [], writes);
   context.fence = 0;
 }
 
@@ -100,8 +100,7 @@ async function shareDefinitions(context: Context): Promise<void> {
     };
     const revision = entries.find(({ key }) => key === keys.guard)?.revision ?? 0;
     const { dropped, added } = admitted(state, shared);
-    const writes = added.flatMap((change) => writesOf(state.self, change));
-    const parts = [...chunks(writes)];
+    const parts = [...chunks(added.flatMap((change) => writesOf(state.self, change)))];
     const guarded = [{ key: keys.guard, value: state.self }, ...(parts.shift() ?? [])];
     if ((await commitAsMember(context, [{ key: keys.guard, revision }], guarded)) === undefined) continue;
     for (const part of parts) await commitAsMember(context, [], part);

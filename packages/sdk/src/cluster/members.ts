@@ -11,6 +11,7 @@ export function createMembers(context: Context) {
   /** Own endpoint → network: once it is gone its record does not tell any more. */
   const placed = new Map<string, string>();
   const ends: (() => void)[] = [];
+  let began = false;
   let onAlive: () => void = () => undefined;
 
   function peers(news: News): void {
@@ -79,6 +80,7 @@ export function createMembers(context: Context) {
 
   /** Follows a network for as long as this host has an endpoint there. */
   function update(network: string): void {
+    if (!began) return;
     const isOn = state.isMember(network);
     if (isOn === following.has(network)) return;
     if (isOn) {
@@ -108,6 +110,7 @@ export function createMembers(context: Context) {
     alive: alive as ReadonlySet<string>,
     follow(told: () => void): void {
       onAlive = told;
+      began = true;
       ends.push(directory.follow(keys.peers, peers), directory.follow(keys.alives, liveness));
       for (const e of state.endpoints.values()) if (e.peer === state.self) placed.set(e.id, e.network);
       for (const network of state.networks.keys()) update(network);

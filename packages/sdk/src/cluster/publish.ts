@@ -1,5 +1,5 @@
 import { type Change, type Endpoint, type Entry, keys, nameInKey, published, type Write } from '@weave/core';
-import { type Context, chunks, commitAsMember } from './context.ts';
+import { type Context, chunks, commitAsMember, unreachable } from './context.ts';
 
 /** How long what failed waits to be tried again. */
 const RETRY_MS = 1000;

@@ -115,11 +115,11 @@ async function answer(context: Context, entry: Entry): Promise<void> {
   const given = cell ? giveAddress(state, wanted.pool, addr, peer) : [];
   if (given.length === 0) return deny(context, entry, wanted, holder(context, wanted.pool, addr));
   context.host.commit(given);
-  const then = [
+  const writes = [
     { key: keys.cell(wanted.pool, formatCidr(single(addr))), value: peer },
     { key: entry.key, value: null },
   ];
-  const done = await commitAsMember(context, [{ key: entry.key, revision: entry.revision }], then);
+  const done = await commitAsMember(context, [{ key: entry.key, revision: entry.revision }], writes);
   if (done === undefined) context.host.commit(given.map((change) => ({ ...change, record: null }) as typeof change));
 }
 
@@ -133,11 +133,11 @@ interface Gift {
 async function giveCell(context: Context, entry: Entry, { pool, cell, peer }: Gift): Promise<void> {
   context.host.commit([cellChange(pool, cell, false)]);
   const when = [{ key: entry.key, revision: entry.revision }];
-  const then = [
+  const writes = [
     { key: keys.cell(pool, formatCidr(cell)), value: peer },
     { key: entry.key, value: null },
   ];
-  if ((await commitAsMember(context, when, then)) === undefined) context.host.commit([cellChange(pool, cell, true)]);
+  if ((await commitAsMember(context, when, writes)) === undefined) context.host.commit([cellChange(pool, cell, true)]);
 }
 
 async function deny(context: Context, { key, revision }: Entry, wanted: Wish, denied: string): Promise<void> {
