@@ -223,6 +223,8 @@ const orphans = (state: State, undo: readonly Change[]): Change[] =>
     .map(({ id }) => ({ table: 'endpoint', id, record: null }));
 
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
+  // What an engine has of a network is part of it.
+  if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
   if (table !== 'network' && table !== 'endpoint') return [];
   const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];

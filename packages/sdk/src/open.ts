@@ -35,6 +35,7 @@ import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
+import { clusterVerbs } from './verbs/cluster.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
 import { networkVerbs } from './verbs/networks.ts';
@@ -191,6 +192,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
+    cluster: clusterVerbs(host),
     engine: engineVerbs(host),
     status: async () => ({
       version: VERSION,

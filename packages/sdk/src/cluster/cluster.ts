@@ -35,6 +35,8 @@ export interface Cluster {
   note(changes: readonly Change[]): void;
   /** Returns when what was done until now is known to the directory. */
   settled(): Promise<void>;
+  /** Returns once this host has joined; rejects with what is in the way. */
+  joined(): Promise<void>;
   /** Begins anew in a directory that was lost, for the whole cluster. */
   rebuild(): Promise<void>;
   /** Changes what this host tells of itself. */
@@ -82,6 +84,11 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
       claims.note(changes);
     },
     settled: () => publisher.settled(),
+    async joined() {
+      await session.step();
+      const { problem } = session.status();
+      if (!state.cluster || problem) fail('WEAVE_DIRECTORY_UNREACHABLE', problem ?? 'the directory does not answer');
+    },
     async rebuild() {
       if (!state.cluster) fail('WEAVE_NOT_CLUSTERED', 'this host belongs to no cluster');
       await beginCluster(context, state.cluster);
