@@ -101,9 +101,11 @@ function mustBeOwnMac(state: State, network: Network, mac: string): void {
   fail('WEAVE_ADDRESS_IN_USE', `MAC ${mac} on network ${network.name} is in use by ${holderOf(state, owner)}`);
 }
 
-function holderOf(state: State, id: string): string {
-  const { container } = state.endpoint(id);
-  return `container ${container?.name ?? id.slice(0, 12)}`;
+/** Who has an endpoint, for people. */
+export function holderOf(state: State, id: string): string {
+  const { container, peer } = state.endpoint(id);
+  const where = peer === state.self ? '' : ` on host ${state.peers.get(peer)?.name ?? peer}`;
+  return `container ${container?.name ?? id.slice(0, 12)}${where}`;
 }
 
 /** Publishes exactly these host ports for an endpoint. Throws WEAVE_PORT_IN_USE, WEAVE_ENDPOINT_NOT_FOUND. */

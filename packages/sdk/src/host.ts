@@ -5,22 +5,21 @@ import {
   consequences,
   type Datapath,
   desiredFirewall,
-  type Failure,
   type Firewall,
   type FirewallRules,
   type HostStore,
   hasGateway,
-  isFileLimit,
   type Network,
   type Op,
   type State,
   type Touched,
   touched,
   transition,
-  WeaveError,
   withLeftover,
 } from '@weave/core';
-import type { Log } from './log.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { kernelError } from './kernel-error.ts';
+import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
 
@@ -39,6 +38,15 @@ export interface Host {
    * are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
+  /**
+   * Decides, asks the other hosts for what the decision needs of them, and carries it out: `use` is called at once with
+   * a decision that nothing has made old. A host that is alone asks nobody.
+   */
+  decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
+  /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
+  follow(change: Carry): Promise<void>;
+  /** The other hosts, where there is a directory. */
+  cluster?: Cluster | undefined;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -47,6 +55,10 @@ export interface Host {
   end(): Promise<void>;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
+}
+
+export interface Decision {
+  changes: readonly Change[];
 }
 
 /** What the changes are about beside their {@link consequences}, to be planned before and after them. */
@@ -83,6 +95,7 @@ export function createHost(parts: Parts): Host {
     const events = changes.flatMap((change) => eventOf(state, change));
     state.apply(changes);
     reconciler.note(changes);
+    host.cluster?.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -105,6 +118,33 @@ export function createHost(parts: Parts): Host {
     }
   }
 
+  async function decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R> {
+    for (;;) {
+      let decided: T;
+      try {
+        decided = decision();
+      } catch (error) {
+        if (!(await host.cluster?.provide(error))) throw error;
+        continue;
+      }
+      const allowed = host.cluster?.allow(decided) ?? true;
+      // No await in between: what was free would be taken.
+      if (allowed === true || (await allowed)) return use(decided);
+    }
+  }
+
+  async function follow(carry: Carry): Promise<void> {
+    const also = consequences(state, carry.changes);
+    const before = touched(state, carry, also);
+    const filtered = touchesFirewall(state, carry, also);
+    commit(carry.changes);
+    const ops = transition(before, touched(state, carry, also));
+    const [applied] = ops.length > 0 ? await datapath.apply([ops]) : [];
+    if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
+    if (filtered || touchesFirewall(state, carry, also))
+      await inBackground(log, 'the packet filter could not be set', filter);
+  }
+
   /** In turn: of two tables the later one has to be the one that stays. */
   const filter = () =>
     inTurn('firewall', async () => {
@@ -113,12 +153,15 @@ export function createHost(parts: Parts): Host {
     });
 
   const filters = { host: { set: filter, isAsSet: () => inTurn('firewall', firewall.isAsSet) }, switch: switchFilter };
-  const reconciler = createReconciler({ state, datapath, filters, log, commit, isTrusted: () => trusted });
+  const reconciler = createReconciler({
+    ...{ state, datapath, filters, log, commit },
+    isTrusted: () => trusted,
+    inTurn: (work, otherwise) => inTurn('repairs', async () => (ended ? otherwise : work())),
+  });
 
   async function end(): Promise<void> {
     ended = true;
-    await reconciler.end();
-    await inTurn('firewall', async () => undefined);
+    for (const key of ['repairs', 'firewall']) await inTurn(key, async () => undefined);
   }
 
   async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -138,7 +181,24 @@ export function createHost(parts: Parts): Host {
     trusted = true;
   }
 
-  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn, end };
+  const host: Host = {
+    ...{
+      state,
+      datapath,
+      clock,
+      log,
+      leftover,
+      commit,
+      carryOut,
+      decide,
+      follow,
+      reconciler,
+      trustRecords,
+      inTurn,
+      end,
+    },
+  };
+  return host;
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
@@ -148,11 +208,9 @@ function touchesFirewall(
   also: Consequences,
 ): boolean {
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
-  const touched: (Network | undefined)[] = [
-    ...networks,
-    ...also.networks,
-    ...ports.map((e) => e!.network),
-  ].map((id) => state.networks.get(id));
+  const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
+    state.networks.get(id),
+  );
   return touched.some((network) => network && hasGateway(network));
 }
 
@@ -164,23 +222,9 @@ const orphans = (state: State, undo: readonly Change[]): Change[] =>
     .map(({ id }) => ({ table: 'endpoint', id, record: null }));
 
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
+  // What an engine has of a network is part of it.
+  if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
   if (table !== 'network' && table !== 'endpoint') return [];
   const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
-}
-
-/** The kernel's errno as an error of ours: the one place where they meet. */
-export function kernelError(failure: Failure): WeaveError {
-  const { code, op, link, netns, message } = failure;
-  const what = `${op}${link ? ` ${link}` : ''}${netns ? ` in ${netns}` : ''}: ${message} (${code})`;
-  if (isFileLimit(failure)) return new WeaveError('WEAVE_TOO_MANY_FILES', what, { cause: failure });
-  if (code === 'EPERM' || code === 'EACCES') return new WeaveError('WEAVE_PERMISSION_DENIED', what, { cause: failure });
-  if (code === 'ENOENT' && netns?.startsWith('/'))
-    return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });
-  if (code === 'EEXIST' && op === 'addVeth')
-    return new WeaveError('WEAVE_LINK_EXISTS', `there is an interface ${link} already${netns ? ` in ${netns}` : ''}`, {
-      cause: failure,
-    });
-  if (code === 'EOPNOTSUPP') return new WeaveError('WEAVE_KERNEL_UNSUPPORTED', what, { cause: failure });
-  return new WeaveError('WEAVE_KERNEL', what, { cause: failure });
 }

@@ -7,6 +7,7 @@ export {
   FACES,
   isWeaveError,
   type Kind,
+  NETWORK_OPTION,
   NETWORK_OPTIONS,
   type Network,
   type NetworkSpec,

@@ -5,6 +5,7 @@ import {
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
+  type Network,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -21,7 +22,17 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     requests: ReturnType<typeof parseAddressRequest>[],
   ): Promise<Attachment> {
     const network = state.network(name);
-    const { endpoint, granted, changes } = attach(state, network, target, requests);
+    return host.decide(
+      () => attach(state, network, target, requests),
+      (decided) => carryOut(network, target, decided),
+    );
+  }
+
+  async function carryOut(
+    network: Network,
+    target: AttachTarget,
+    { endpoint, granted, changes }: ReturnType<typeof attach>,
+  ): Promise<Attachment> {
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const announce = announcements(endpoint, granted);
     await host.carryOut({ changes, endpoints: [endpoint.id], announce });

@@ -21,11 +21,14 @@ import type { Handover, Weave } from '../weave.ts';
 export function endpointVerbs(host: Host): Weave['endpoints'] {
   const { state } = host;
   return {
-    create: async (spec) => {
-      const { endpoint, changes } = createEndpoint(state, spec);
-      await host.carryOut({ changes });
-      return endpoint;
-    },
+    create: (spec) =>
+      host.decide(
+        () => createEndpoint(state, spec),
+        async ({ endpoint, changes }) => {
+          await host.carryOut({ changes });
+          return endpoint;
+        },
+      ),
     attach: (id, sandbox) =>
       host.inTurn(id, async () => {
         const { changes } = joinEndpoint(state, id, sandbox);
