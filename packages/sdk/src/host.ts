@@ -18,6 +18,7 @@ import {
   withLeftover,
 } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
+import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
@@ -47,6 +48,8 @@ export interface Host {
   follow(change: Carry): Promise<void>;
   /** The other hosts, where there is a directory. */
   cluster?: Cluster | undefined;
+  /** Whether what is heard of a link of the switch may be what a verb just did. */
+  isEcho(link: string): boolean;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -87,6 +90,7 @@ export interface Parts {
 export function createHost(parts: Parts): Host {
   const { state, store, datapath, firewall, switchFilter, clock, log, emit, leftover } = parts;
   const turns = new Map<string, Promise<unknown>>();
+  const { apply, isEcho } = withEchoes(datapath);
   let { trusted } = parts;
   let ended = false;
 
@@ -106,14 +110,13 @@ export function createHost(parts: Parts): Host {
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
     const after = touched(state, carry, also);
-    const ops = [...transition(before, after), ...(carry.announce ?? [])];
-    const [applied] = ops.length > 0 ? await datapath.apply([ops]) : [];
+    const applied = await apply([...transition(before, after), ...(carry.announce ?? [])]);
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([transition(after, touched(state, carry, also))]);
+      await apply(transition(after, touched(state, carry, also)));
       throw error;
     }
   }
@@ -138,8 +141,7 @@ export function createHost(parts: Parts): Host {
     const before = touched(state, carry, also);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const ops = transition(before, touched(state, carry, also));
-    const [applied] = ops.length > 0 ? await datapath.apply([ops]) : [];
+    const applied = await apply(transition(before, touched(state, carry, also)));
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
     if (filtered || touchesFirewall(state, carry, also))
       await inBackground(log, 'the packet filter could not be set', filter);
@@ -195,6 +197,7 @@ export function createHost(parts: Parts): Host {
       reconciler,
       trustRecords,
       inTurn,
+      isEcho,
       end,
     },
   };
