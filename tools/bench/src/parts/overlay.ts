@@ -1,5 +1,4 @@
-import type { Change } from '@weave/core';
-import { createLab, type Host, learn, recordsOf } from '@weave/e2e';
+import { createLab, type Host, learn, told } from '@weave/e2e';
 import { measured, quantile } from '../measure.ts';
 
 const ROUNDS = 7;
@@ -82,20 +81,15 @@ async function ours(a: Host, b: Host): Promise<void> {
     await host.weave('attach', `10.47.0.${last}/12`, '/run/netns/ours');
     await host.weave('stop');
   }
-  const [ofA, ofB] = [await told(a), await told(b)];
-  for (const host of [a, b]) {
-    await learn(host, [...ofA, ...ofB]);
+  const all = [await told(a, a.ip), await told(b, b.ip)];
+  for (const [index, host] of [a, b].entries()) {
+    await learn(
+      host,
+      all.flatMap((each, of) => each.filter(({ table }) => table === 'peer' || of !== index)),
+    );
     await host.weave('launch', '--local');
   }
 }
-
-/** A host and its endpoints. */
-const told = async (host: Host): Promise<Change[]> =>
-  (await recordsOf(host)).flatMap((change): Change[] => {
-    if (change.table === 'peer' && change.record)
-      return [{ ...change, record: { ...change.record, underlay: host.ip } }];
-    return change.table === 'endpoint' ? [change] : [];
-  });
 
 /** The same shape: a namespace with the bridge, the device's socket in the host, a pair with one queue. */
 async function byHand(host: Host, other: string, last: number): Promise<void> {
