@@ -210,6 +210,8 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     async reset() {
       clearInterval(passes);
       endDrift();
+      await host.cluster?.close({ leave: true });
+      host.cluster = undefined;
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

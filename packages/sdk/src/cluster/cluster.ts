@@ -5,6 +5,7 @@ import { createClaims } from './claims.ts';
 import type { Context } from './context.ts';
 import { createDefinitions } from './definitions.ts';
 import { beginCluster, register } from './join.ts';
+import { leaveCluster } from './leave.ts';
 import { createMembers } from './members.ts';
 import { createPublisher } from './publish.ts';
 import { createSession } from './session.ts';
@@ -41,7 +42,8 @@ export interface Cluster {
   rebuild(): Promise<void>;
   /** Changes what this host tells of itself. */
   tell(self: Partial<Pick<Peer, 'underlay' | 'mtu' | 'name'>>): Promise<void>;
-  close(options?: { endLease?: boolean }): Promise<void>;
+  /** With `leave` this host belongs to the cluster no more, and what it held is free. */
+  close(options?: { leave?: boolean }): Promise<void>;
 }
 
 export function createCluster(host: Host, directory: Directory, timers: Timers = realTimers): Cluster {
@@ -99,11 +101,12 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
       host.follow({ changes: [{ table: 'peer', id: self.id, record: self }], networks: [...state.networks.keys()] });
       if (context.fence > 0) await register(context);
     },
-    async close(options) {
+    async close({ leave = false } = {}) {
       await session.end();
       members.end();
       publisher.end();
-      await directory.close(options);
+      if (leave) await leaveCluster(context);
+      await directory.close({ endLease: leave });
     },
   };
 }
