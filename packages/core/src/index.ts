@@ -2,10 +2,12 @@ export * from './address.ts';
 export { networkAlias, networkOfAlias } from './alias.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
 export * from './cells.ts';
+export { type Consequences, consequences, type Touched, touched } from './consequences.ts';
 export {
   announcements,
   desired,
   desiredEndpoint,
+  desiredEntries,
   desiredNetwork,
   desiredSwitch,
   hasGateway,
@@ -33,7 +35,6 @@ export {
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
-  opensShard,
   publishPorts,
 } from './endpoints.ts';
 export {

@@ -1,10 +1,10 @@
 import {
   type Change,
   type Clock,
+  type Consequences,
+  consequences,
   type Datapath,
-  desiredEndpoint,
   desiredFirewall,
-  desiredNetwork,
   type Firewall,
   type FirewallRules,
   type HostStore,
@@ -12,6 +12,8 @@ import {
   type Network,
   type Op,
   type State,
+  type Touched,
+  touched,
   transition,
   withLeftover,
 } from '@weave/core';
@@ -32,8 +34,8 @@ export interface Host {
   /** Makes changes durable, then true. From here on a crash anywhere is mended by {@link Reconciler.pass}. */
   commit(changes: readonly Change[]): void;
   /**
-   * Commits, and makes the kernel follow; `resources` are what the verb touches, before and after. When the kernel
-   * refuses, the changes are taken back and the error is thrown.
+   * Commits, and makes the kernel follow. Other hosts' endpoints need not be named. When the kernel refuses, the changes
+   * are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
   /**
@@ -59,11 +61,9 @@ export interface Decision {
   changes: readonly Change[];
 }
 
-export interface Carry {
+/** What the changes are about beside their {@link consequences}, to be planned before and after them. */
+export interface Carry extends Touched {
   changes: readonly Change[];
-  /** What the changes are about, to be planned before and after them. */
-  networks?: readonly string[];
-  endpoints?: readonly string[];
   /** Endpoints whose ports change and nothing else: asked for again, an interface that an engine moved would be made anew. */
   published?: readonly string[];
   /** Told to the network afterwards; whether it arrives does not decide the verb. */
@@ -99,28 +99,21 @@ export function createHost(parts: Parts): Host {
     for (const event of events) emit(event);
   }
 
-  const resources = ({ networks = [], endpoints = [] }: Carry) => [
-    ...networks.flatMap((id) =>
-      state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!).resources : [],
-    ),
-    ...endpoints.flatMap((id) =>
-      state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!).resources : [],
-    ),
-  ];
-
   async function carryOut(carry: Carry): Promise<void> {
-    const before = resources(carry);
+    const also = consequences(state, carry.changes);
+    const before = touched(state, carry, also);
     const undo = state.inverse(carry.changes);
-    const filtered = touchesFirewall(state, carry);
+    const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const after = resources(carry);
-    const [applied] = await datapath.apply([[...transition(before, after), ...(carry.announce ?? [])]]);
+    const after = touched(state, carry, also);
+    const ops = [...transition(before, after), ...(carry.announce ?? [])];
+    const [applied] = ops.length > 0 ? await datapath.apply([ops]) : [];
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
-      if (filtered || touchesFirewall(state, carry)) await filter();
+      if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([transition(after, resources(carry))]);
+      await datapath.apply([transition(after, touched(state, carry, also))]);
       throw error;
     }
   }
@@ -141,12 +134,14 @@ export function createHost(parts: Parts): Host {
   }
 
   async function follow(carry: Carry): Promise<void> {
-    const before = resources(carry);
-    const filtered = touchesFirewall(state, carry);
+    const also = consequences(state, carry.changes);
+    const before = touched(state, carry, also);
+    const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const [applied] = await datapath.apply([transition(before, resources(carry))]);
+    const ops = transition(before, touched(state, carry, also));
+    const [applied] = ops.length > 0 ? await datapath.apply([ops]) : [];
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
-    if (filtered || touchesFirewall(state, carry))
+    if (filtered || touchesFirewall(state, carry, also))
       await inBackground(log, 'the packet filter could not be set', filter);
   }
 
@@ -207,9 +202,13 @@ export function createHost(parts: Parts): Host {
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
-function touchesFirewall(state: State, { networks = [], endpoints = [], published = [] }: Carry): boolean {
+function touchesFirewall(
+  state: State,
+  { networks = [], endpoints = [], published = [] }: Carry,
+  also: Consequences,
+): boolean {
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
-  const touched: (Network | undefined)[] = [...networks, ...ports.map((e) => e!.network)].map((id) =>
+  const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),
   );
   return touched.some((network) => network && hasGateway(network));

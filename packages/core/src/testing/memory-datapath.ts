@@ -161,7 +161,7 @@ function observe(kernel: MemoryKernel, query: Query): Observed {
     neighbours: links.flatMap((l) =>
       [...l.neighbours].map(([address, mac]) => ({ link: l.name, address, mac, permanent: true })),
     ),
-    fdb: links.flatMap((l) => l.fdb.map((entry) => ({ link: l.name, ...entry }))),
+    fdb: links.flatMap((l) => [...l.fdb, ...[...l.given].map((mac) => ({ mac }))].map((f) => ({ link: l.name, ...f }))),
     sysctls: (query.sysctls ?? []).flatMap((key) => sysctlAt(netns, key)),
   };
 }
@@ -181,6 +181,9 @@ function describe({
   peer,
   master,
   vni,
+  local,
+  quiet,
+  isolated,
   alias,
 }: MemoryLink): Observed['links'][number] {
   return {
@@ -188,6 +191,9 @@ function describe({
     ...(peer ? { peerIndex: peer.index } : {}),
     ...(master ? { master: master.name } : {}),
     ...(vni === undefined ? {} : { vni }),
+    ...(local === undefined ? {} : { local }),
+    ...(quiet ? { quiet } : {}),
+    ...(isolated ? { isolated } : {}),
     ...(alias === undefined ? {} : { alias }),
   };
 }

@@ -29,10 +29,7 @@ export function createMembers(context: Context) {
         { table: 'peer', id, record: null } as const,
       ]),
     ];
-    if (changes.length === 0) return;
-    const touched = [...changed.map(({ id }) => id), ...gone].flatMap(endpointsOfPeer);
-    const networks = [...new Set(touched.map(({ network }) => network))];
-    host.follow({ changes, networks, endpoints: touched.map(({ id }) => id) });
+    if (changes.length > 0) host.follow({ changes });
   }
 
   const endpointsOfPeer = (peer: string): Endpoint[] =>
@@ -61,7 +58,7 @@ export function createMembers(context: Context) {
       ...gone.map((id): Change => ({ table: 'endpoint', id, record: null })),
       ...changed.map((e): Change => ({ table: 'endpoint', id: e.id, record: e })),
     ];
-    if (changes.length > 0) host.follow({ changes, networks: [network], endpoints: changes.map(({ id }) => id) });
+    if (changes.length > 0) host.follow({ changes });
   }
 
   function remote(network: string, entry: Entry): Endpoint | undefined {
@@ -93,7 +90,7 @@ export function createMembers(context: Context) {
     following.delete(network);
     const ids = remotesOn(network);
     const changes = ids.map((id): Change => ({ table: 'endpoint', id, record: null }));
-    if (ids.length > 0) host.follow({ changes, networks: [network], endpoints: ids });
+    if (ids.length > 0) host.follow({ changes });
   }
 
   /** The network whose following a change may begin or end. */

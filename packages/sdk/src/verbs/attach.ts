@@ -6,7 +6,6 @@ import {
   DEFAULT_NETWORK,
   detach,
   type Network,
-  opensShard,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -36,8 +35,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
   ): Promise<Attachment> {
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const announce = announcements(endpoint, granted);
-    const networks = opensShard(state, endpoint) ? [network.id] : [];
-    await host.carryOut({ changes, networks, endpoints: [endpoint.id], announce });
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;
     return {
       endpoint: id,

@@ -12,7 +12,6 @@ import {
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
-  opensShard,
   type PublishedPort,
   publishPorts,
 } from '@weave/core';
@@ -26,8 +25,7 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
       host.decide(
         () => createEndpoint(state, spec),
         async ({ endpoint, changes }) => {
-          if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
-          else host.commit(changes);
+          await host.carryOut({ changes });
           return endpoint;
         },
       ),
