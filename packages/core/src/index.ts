@@ -78,3 +78,4 @@ export type {
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { type PoolIndex, State } from './state.ts';
+export { mustFit } from './transaction.ts';

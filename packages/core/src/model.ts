@@ -176,3 +176,5 @@ export const leaseId = (pool: string, address: string) => `${pool} ${address}`;
 export const LEASE_SECONDS = 10;
 /** Conditions and writes of one transaction: an etcd that is set up as it comes takes 128. */
 export const TRANSACTION_ROOM = 128;
+/** And so much text in keys and values: as UTF-8 it is below the 1.5 MB of a request to such an etcd. */
+export const TRANSACTION_CHARACTERS = 400_000;
