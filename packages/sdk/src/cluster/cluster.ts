@@ -11,6 +11,10 @@ import { createPublisher } from './publish.ts';
 import { createSession } from './session.ts';
 import { realTimers, type Timers } from './timers.ts';
 
+/** How long a directory that does not answer is waited for by who needs it. */
+const JOIN_MS = 30_000;
+const LOOK_MS = 100;
+
 export interface ClusterStatus {
   /** Absent before this host has joined. */
   id?: string;
@@ -87,6 +91,8 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     },
     settled: () => publisher.settled(),
     async joined() {
+      for (let waited = 0; !context.reachable && waited < JOIN_MS; waited += LOOK_MS)
+        await new Promise<void>((over) => timers.after(LOOK_MS, over));
       await session.step();
       const { problem } = session.status();
       if (!state.cluster || problem) fail('WEAVE_DIRECTORY_UNREACHABLE', problem ?? 'the directory does not answer');
