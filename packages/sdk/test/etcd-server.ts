@@ -30,7 +30,8 @@ export class EtcdServer implements AsyncDisposable {
     const servers = members.map(({ n, port }) => {
       const [dir, client] = [mkdtempSync(join(tmpdir(), 'weave-etcd-')), `${scheme}://127.0.0.1:${port}`];
       return new EtcdServer(dir, port, [
-        ...['--name', `m${n}`, '--data-dir', join(dir, 'data'), '--log-level', 'error', '--initial-cluster', initial],
+        ...['--name', `m${n}`, '--data-dir', join(dir, 'data'), '--initial-cluster', initial],
+        ...['--logger', 'zap', '--log-level', 'error'],
         ...['--listen-client-urls', client, '--advertise-client-urls', client],
         ...['--listen-peer-urls', peers[n]!, '--initial-advertise-peer-urls', peers[n]!, ...flags],
       ]);
@@ -41,7 +42,9 @@ export class EtcdServer implements AsyncDisposable {
 
   /** With the data that it has; there when it listens, which it does once it belongs to its cluster. */
   async run(): Promise<void> {
-    const child = spawn('etcd', this.#args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    // It goes with this process, however that ends.
+    const command = ['--pdeathsig', 'KILL', 'etcd', ...this.#args];
+    const child = spawn('setpriv', command, { stdio: ['ignore', 'inherit', 'inherit'] });
     this.#process = child;
     for (let tries = 0; !(await isListening(this.#port)); tries++) {
       if (child.exitCode !== null || child.pid === undefined || tries > 1000)
