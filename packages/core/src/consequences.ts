@@ -15,30 +15,34 @@ export interface Consequences {
 
 /** To be asked before they are applied. Costs what the changes are about, unless an overlay comes or goes. */
 export function consequences(state: State, changes: readonly Change[]): Consequences {
-  const networks = new Set<string>();
-  const endpoints = new Set<string>();
-  const all = (network: string) => {
-    networks.add(network);
-    for (const { id } of state.endpointsOf(network)) endpoints.add(id);
-  };
-  for (const { table, id, record } of changes) {
-    if (table === 'endpoint') endpoints.add(id);
-    if (table === 'endpoint' && record && opensShard(state, record)) networks.add(record.network);
-    if (table === 'network' && record?.vni !== state.networks.get(id)?.vni) all(id);
-    if (table !== 'peer' || record?.underlay === underlayOf(state, id)) continue;
-    for (const network of state.networks.keys()) if (state.membersOf(network).has(id)) all(network);
-  }
+  const endpoints = new Set(changes.flatMap(({ table, id }) => (table === 'endpoint' ? id : [])));
+  const networks = new Set(
+    changes.flatMap(({ table, record }) =>
+      table === 'endpoint' && record && opensShard(state, record) ? record.network : [],
+    ),
+  );
+  const whole = new Set(changes.flatMap((change) => rewired(state, change)));
   for (const [network, peers] of crossings(state, changes)) {
     const before = state.membersOf(network);
     const came = [...peers.values()].filter(Boolean).length;
     const size = before.size + came - (peers.size - came);
-    const [was, is] = [before, { has: (peer: string) => peers.get(peer) ?? before.has(peer), size }].map((members) =>
-      joinsOthers(state.self, members),
-    );
-    if (was !== is) all(network);
+    const after = { has: (peer: string) => peers.get(peer) ?? before.has(peer), size };
+    const [was, is] = [before, after].map((members) => joinsOthers(state.self, members));
+    if (was !== is) whole.add(network);
     else if (is || isForeign(state, network)) networks.add(network);
   }
+  for (const network of whole) {
+    networks.add(network);
+    for (const { id } of state.endpointsOf(network)) endpoints.add(id);
+  }
   return { networks, endpoints };
+}
+
+/** Networks whose entries lead elsewhere, or whose VXLAN device is made anew. */
+function rewired(state: State, { table, id, record }: Change): string[] {
+  if (table === 'network') return record?.vni === state.networks.get(id)?.vni ? [] : [id];
+  if (table !== 'peer' || record?.underlay === underlayOf(state, id)) return [];
+  return [...state.networks.keys()].filter((network) => state.membersOf(network).has(id));
 }
 
 const isForeign = (state: State, network: string) => (state.networks.get(network)?.origin ?? state.self) !== state.self;

@@ -73,12 +73,12 @@ function checkText(op: Op): void {
     if (!(withLength ? parseCidr(op.address) : parseAddress(op.address))) refuse('address', op.address);
   }
   if (op.op === 'addRoute' && !parseCidr(op.destination)) refuse('destination', op.destination);
-  if (op.op === 'addFdb' || op.op === 'deleteFdb') {
-    const isMissing = op.destination === undefined && isList(op.mac);
-    if (isMissing || (op.destination && !parseAddress(op.destination))) refuse('destination', op.destination ?? '');
-  }
+  if ((op.op === 'addFdb' || op.op === 'deleteFdb') && !leadsSomewhere(op)) refuse('destination', op.destination ?? '');
   if (op.op === 'addVxlan' && !(op.vni >= 0 && op.vni < 2 ** 24)) refuse('vni', `${op.vni}`);
 }
+
+const leadsSomewhere = ({ mac, destination }: On<'addFdb' | 'deleteFdb'>) =>
+  destination === undefined ? !isList(mac) : parseAddress(destination) !== undefined;
 
 /** A link whose name is wanted for one of another kind: in the switch it gives way. */
 function makeRoom(kernel: MemoryKernel, netns: string, existing: MemoryLink, kind: string): void {
