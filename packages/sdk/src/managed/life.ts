@@ -110,7 +110,7 @@ export function createLife(options: LifeOptions): Life {
       if (pending && performance.now() - pendingSince > PENDING_MS) giveUp(pending, 'it does not answer');
       unanswered += 1;
       if (unanswered % OUT_OF_SIGHT === 0) options.lostSight();
-      return Math.min(SOON_MS * unanswered, tickMs);
+      return Math.min(SOON_MS * unanswered, tickMs, 1000);
     }
   }
 
