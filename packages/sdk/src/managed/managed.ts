@@ -23,7 +23,7 @@ export interface ManagedOptions {
   readonly targets?: readonly string[];
   readonly password?: string | undefined;
   readonly log: Log;
-  /** Absent: as WEAVE_ETCD or PATH say. */
+  /** Absent: as WEAVE_ETCD or PATH say; empty: none. */
   readonly etcd?: string | undefined;
   readonly ports?: Partial<typeof PORTS>;
   /** Addresses to listen on; absent: all. */
@@ -81,7 +81,7 @@ const LEAVING_MS = 30_000;
 export async function managedStore(options: ManagedOptions): Promise<Managed> {
   const { stateDir, peer, addresses, bind, password, log, graceMs = GRACE_MS, tickMs = TICK_MS } = options;
   const ports = { ...PORTS, ...options.ports };
-  const binary = options.etcd ?? etcdHere();
+  const binary = (options.etcd ?? etcdHere()) || undefined;
   const shelf = openShelf(stateDir);
   const at = (port: number) => addresses.map((address) => `https://${inUrl(address)}:${port}`);
   const listenAt = (port: number) => (bind ?? ['0.0.0.0']).map((address) => `https://${inUrl(address)}:${port}`);

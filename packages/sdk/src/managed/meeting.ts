@@ -40,7 +40,7 @@ export async function ask(party: Party, channel: Channel): Promise<{ decision: D
   const hello = sameVersion(expect('hello', await channel.receive()));
   // The host itself: some give all hosts the same list.
   if (hello.peer === party.peer) return { decision: 'together', theirs: party.side() };
-  const key = await keyFor(party, hello, hello.salt ?? '');
+  const key = await keyFor(party, mine, hello, hello.salt ?? '');
   const bound = boundTo(channel, mine, hello);
   const beside = hello.able && !hello.cluster ? hello.peer : undefined;
   const side = party.side(beside);
@@ -70,7 +70,7 @@ export async function answer(party: Party, channel: Channel, salt: string, guess
   const mine = helloOf(party, salt);
   channel.send(mine);
   const meeting = expect('meeting', await channel.receive());
-  const key = await keyFor(party, hello, salt, guesses.allows(channel.address));
+  const key = await keyFor(party, mine, hello, salt, guesses.allows(channel.address));
   const bound = boundTo(channel, hello, mine);
   if (key && !isProof(meeting.proof ?? '', key, 'asks', bound)) {
     guesses.wrong(channel.address);
@@ -101,9 +101,13 @@ export interface Guesses {
  * What both have to know: what all of one cluster know, or else the password. Undefined where there is none: then
  * whoever asks is let in.
  */
-async function keyFor(party: Party, theirs: Hello, salt: string, allowed = true): Promise<Buffer | undefined> {
-  const cluster = party.cluster();
-  if (cluster && cluster.id === theirs.cluster) return createHash('sha256').update(`weave member ${cluster.secret}`).digest();
+async function keyFor(party: Party, mine: Hello, theirs: Hello, salt: string, allowed = true): Promise<Buffer | undefined> {
+  // By what both said: this host may have joined one since.
+  if (mine.cluster !== undefined && mine.cluster === theirs.cluster) {
+    const cluster = party.cluster();
+    if (cluster?.id !== mine.cluster) throw new WeaveError('WEAVE_PEER_UNREACHABLE', 'this host has just left that cluster');
+    return createHash('sha256').update(`weave member ${cluster.secret}`).digest();
+  }
   if (party.password && theirs.password) {
     if (!allowed) throw denied('too many wrong passwords came from there; try again in a minute');
     return keyOf(party.password, salt);

@@ -39,8 +39,9 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
   const { shelf, subject, host, place, graceMs, log } = options;
   const self = place.peer;
   const credentials = shelf.credentials(cluster.id, subject);
-  const api = etcdApi(() => cluster.endpoints, credentials);
   const etcd = clusterEtcd(shelf, cluster, place);
+  // Its own first, where there is one: this host may have moved since.
+  const api = etcdApi(() => [...(etcd.pid ? place.urls.client : []), ...cluster.endpoints], credentials);
   const awaySince = new Map<string, number>();
   let seen: Overview | undefined;
   etcd.resume();

@@ -86,3 +86,11 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
     await delay(50);
   }
 }
+
+/** Until these are a cluster, and each knows all of them. */
+export const together = (...hosts: TestHost[]): Promise<void> =>
+  until(`${hosts.map(({ id }) => id)} are one cluster`, () => {
+    const ids = new Set(hosts.map(({ managed }) => managed.store?.clusterId));
+    const know = hosts.every(({ managed }) => managed.status().hosts.length === hosts.length);
+    return ids.size === 1 && !ids.has(undefined) && know;
+  });
