@@ -48,8 +48,7 @@ export async function serveControl(party: Party, options: ControlOptions): Promi
       open.add(socket);
       return socket.once('close', () => open.delete(socket)).on('error', () => undefined);
     });
-    // Whoever speaks no TLS: the socket is closed already.
-    server.on('tlsClientError', () => undefined);
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
     return { server, host };
   });
   const close = async () => {
