@@ -145,12 +145,15 @@ function start(spec: EtcdSpec, logFile: string): Process {
   }
 }
 
+/** What matters once it has data. */
+const lasting = (args: readonly string[]) => args.filter((arg) => !arg.startsWith('--initial-cluster')).join(' ');
+
 /** One that a killed daemon left. */
 async function takeOver(spec: EtcdSpec, log: Log): Promise<Process | undefined> {
   for (const name of readdirSync('/proc')) {
     const found = /^\d+$/.test(name) ? findProcess(Number(name)) : undefined;
     if (!found?.args.includes(`--data-dir=${spec.dir}`) || !found.args.includes(`--name=${spec.name}`)) continue;
-    if (JSON.stringify(found.args.slice(1)) === JSON.stringify(argumentsOf(spec))) {
+    if (lasting(found.args.slice(1)) === lasting(argumentsOf(spec))) {
       log('info', 'etcd runs already: taken over', { pid: found.pid });
       return found;
     }

@@ -4,7 +4,7 @@ import { isWeaveError } from '@weave/core';
 import { createMembership, type Membership, type MembershipOptions } from './membership.ts';
 import type { Admission } from './messages.ts';
 import { makeAuthority } from './pki.ts';
-import type { ClusterRecord } from './record.ts';
+import type { ClusterRecord, PendingRecord } from './record.ts';
 
 export interface LifeOptions extends MembershipOptions {
   readonly password?: string | undefined;
@@ -17,7 +17,7 @@ export interface LifeOptions extends MembershipOptions {
 }
 
 /** A host that was let in and gets no answer from there is free again after so long. */
-const PENDING_MS = 60_000;
+const PENDING_MS = 30_000;
 const SOON_MS = 300;
 const OUT_OF_SIGHT = 3;
 
@@ -30,7 +30,9 @@ export interface Life {
   /** A cluster that begins here. */
   begin(): void;
   /** Lets this host into another cluster, unless it is of one with others. */
-  join(admission: Admission): void;
+  join(admission: Admission, from: string): void;
+  /** The host that let this one in has left that cluster, which ends with it. */
+  doubt(): void;
   /** Leaves the cluster; false where it could not be told in time. */
   leave(patienceMs: number): Promise<boolean>;
   /** A step now. */
@@ -65,7 +67,7 @@ export function createLife(options: LifeOptions): Life {
   }
 
   /** Towards the cluster that this host was let into. */
-  async function move(pending: ClusterRecord): Promise<void> {
+  async function move(pending: PendingRecord): Promise<void> {
     if (current && !(await current.closeAlone())) {
       current.cluster.settled = true;
       return giveUp(pending, 'another host has joined this one by now');
@@ -80,9 +82,8 @@ export function createLife(options: LifeOptions): Life {
     }
   }
 
-  async function arrive(pending: ClusterRecord, next: Membership): Promise<void> {
+  async function arrive(pending: PendingRecord, next: Membership): Promise<void> {
     const before = current;
-    pending.settled = true;
     record.current = pending;
     record.pending = undefined;
     shelf.save();
@@ -141,13 +142,16 @@ export function createLife(options: LifeOptions): Life {
       current = createMembership(record.current, options);
       wake.abort();
     },
-    join({ id, secured, ca, endpoints, hosts }) {
+    join({ id, secured, ca, endpoints, hosts }, from) {
       if (record.pending || current?.cluster.settled) return;
       shelf.putAuthority(id, ca);
-      record.pending = { id, endpoints, hosts, settled: true, secured };
+      record.pending = { id, endpoints, hosts, settled: true, secured, from };
       shelf.save();
       pendingSince = performance.now();
       wake.abort();
+    },
+    doubt() {
+      pendingSince = Number.NEGATIVE_INFINITY;
     },
     async leave(patienceMs) {
       leaving = true;

@@ -180,8 +180,12 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
       return life.leave(LEAVING_MS);
     },
     status() {
-      const { cluster, seen, etcdPid } = life.current ?? {};
+      const { cluster, seen, etcdPid, lost } = life.current ?? {};
       const open = cluster && !cluster.secured && !password;
+      const notices = [
+        ...(open ? ['no password is set: whoever reaches the control port is let into the cluster'] : []),
+        ...(lost ? ['what this host had of the cluster’s store is lost; where no other host has it, it has to be begun anew'] : []),
+      ];
       return {
         ...(cluster ? { cluster: cluster.id } : {}),
         hosts: [...(seen?.hosts ?? [])].map(([id, { name, control }]) => ({ peer: id, name, control })),
@@ -189,7 +193,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
         ...(etcdPid ? { etcd: etcdPid } : {}),
         removed: cluster?.removed ?? false,
         targets: targets.list(),
-        notices: open ? ['no password is set: whoever reaches the control port is let into the cluster'] : [],
+        notices,
       };
     },
     async close() {

@@ -19,7 +19,7 @@ export interface Party {
   /** What another needs in order to join; undefined where it has to ask again. Begins a cluster where there is none. */
   admit(theirs: Side): Promise<Admission | undefined>;
   /** Joins, soon. */
-  join(admission: Admission): Promise<void>;
+  join(admission: Admission, from: string): void;
   /** News of the cluster that both are of. */
   learn(news: { endpoints: string[]; hosts: Record<string, string[]> }): void;
 }
@@ -51,7 +51,7 @@ export async function ask(party: Party, channel: Channel): Promise<{ decision: D
   const theirs = sideOf(answer.side, hello);
   party.met(theirs);
   if (answer.admission) {
-    await party.join(answer.admission);
+    party.join(answer.admission, hello.peer);
     return { decision: 'join', theirs };
   }
   if (answer.endpoints) party.learn({ endpoints: answer.endpoints, hosts: answer.hosts ?? {} });
@@ -88,7 +88,7 @@ export async function answer(party: Party, channel: Channel, salt: string, guess
   });
   if (decision !== 'join') return;
   const admitted = expect('admission', await channel.receive()).admission;
-  if (admitted) await party.join(admitted);
+  if (admitted) party.join(admitted, hello.peer);
   channel.send({ taken: Boolean(admitted) });
 }
 

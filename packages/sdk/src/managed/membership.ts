@@ -25,6 +25,8 @@ export interface Membership {
   readonly credentials: Credentials;
   readonly seen: Overview | undefined;
   readonly etcdPid: number | undefined;
+  /** Whether what this host had of the store is gone. */
+  readonly lost: boolean;
   /** Writes down that this host is of it, which was just let in. */
   register(): Promise<Registered>;
   /** False where another host is of it. */
@@ -94,6 +96,9 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
     },
     get etcdPid() {
       return etcd.pid;
+    },
+    get lost() {
+      return etcd.lost;
     },
     register: () => register(api, self, host, true),
     closeAlone: () => closeCluster(api, self),

@@ -20,7 +20,7 @@ export interface ClusterEtcd extends OwnEtcd {
   /** What ran here before, or what the cluster begins with, runs again. */
   resume(): void;
   readonly pid: number | undefined;
-  /** Whether it was of the store, and what it had is gone. */
+  /** Whether this host had some of the store, and it is gone. */
   readonly lost: boolean;
   end(): Promise<void>;
 }
@@ -33,8 +33,10 @@ export function clusterEtcd(shelf: Shelf, cluster: ClusterRecord, place: EtcdPla
   const nameOf = (member: string) => (cluster.etcd === FIRST ? FIRST : member);
   let running: EtcdProcess | undefined;
   let over = false;
+  let lost = false;
 
   function start(name: string, initialCluster: string, initialState: EtcdSpec['initialState']): void {
+    lost = false;
     const { peer, binary, bind, urls, log } = place;
     if (!binary || over) return;
     const files = shelf.files(cluster.id);
@@ -46,14 +48,17 @@ export function clusterEtcd(shelf: Shelf, cluster: ClusterRecord, place: EtcdPla
 
   return {
     resume() {
-      const name = cluster.founding ? FIRST : cluster.etcd;
-      if (name && (cluster.founding || hasData(dirOf(name)))) start(name, alone(), cluster.founding ? 'new' : 'existing');
+      if (cluster.founding) return start(FIRST, alone(), 'new');
+      if (cluster.etcd === undefined) return;
+      lost = !hasData(dirOf(cluster.etcd));
+      if (lost) place.log('error', 'what this host had of the cluster’s store is lost', { cluster: cluster.id });
+      else start(cluster.etcd, alone(), 'existing');
     },
     get pid() {
       return running?.pid;
     },
     get lost() {
-      return cluster.etcd !== undefined && !cluster.founding && !hasData(dirOf(cluster.etcd));
+      return lost;
     },
     hasData: (member) => hasData(dirOf(nameOf(member))),
     async run(member, initialCluster) {

@@ -52,6 +52,8 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
       return { id, secret: shelf.authority(id).key, endpoints, hosts: told };
     },
     met(theirs) {
+      const { pending } = record;
+      if (pending?.from === theirs.peer && theirs.cluster !== pending.id && theirs.standing !== 'moving') life.doubt();
       if (theirs.standing === 'lone' && theirs.able) neighbours.set(theirs.peer, performance.now());
       else neighbours.delete(theirs.peer);
     },
@@ -66,7 +68,7 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
       const { endpoints, hosts } = this.cluster()!;
       return { id, secured, ca: { cert, key }, endpoints, hosts };
     },
-    join: async (admission) => life.join(admission),
+    join: life.join,
     learn({ endpoints, hosts }) {
       if (!record.current || endpoints.length === 0) return;
       record.current.endpoints = endpoints;

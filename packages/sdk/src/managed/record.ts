@@ -23,12 +23,15 @@ export interface ClusterRecord {
   etcd?: string | undefined;
 }
 
+/** `from`: the host that let this one in. */
+export type PendingRecord = ClusterRecord & { readonly from: string };
+
 export interface ManagedRecord {
   /** Whom this host shall connect to. */
   targets: string[];
   current?: ClusterRecord | undefined;
   /** Let in, and perhaps written down there: it is this one's or nobody's until that is known. */
-  pending?: ClusterRecord | undefined;
+  pending?: PendingRecord | undefined;
 }
 
 /** What this host remembers of its cluster, in files for root only. */

@@ -15,7 +15,7 @@ export interface Targets {
   list(): readonly Target[];
   add(address: string): void;
   remove(address: string): void;
-  /** Whether each was heard from, or not, once: or long enough waited for. */
+  /** Whether each was heard from, or not, once: or long enough waited for. Not at once: others may be about to call. */
   readonly heard: boolean;
   /** When each was heard from, or when it has taken too long. */
   firstAnswers(): Promise<void>;
@@ -31,6 +31,7 @@ const PAUSES: Record<'unreachable' | 'waiting' | 'refused', readonly [number, nu
   refused: [5000, 30_000],
 };
 const PATIENCE_MS = 3500;
+const QUIET_MS = 1500;
 const REFUSALS = ['WEAVE_JOIN_DENIED', 'WEAVE_OTHER_CLUSTER', 'WEAVE_OTHER_VERSION', 'WEAVE_ETCD_MISSING'];
 
 interface Trying {
@@ -43,7 +44,8 @@ interface Trying {
 
 export function createTargets(meet: (address: string) => Promise<Decision>, log: Log): Targets {
   const all = new Map<string, Trying>();
-  let since = performance.now();
+  const begun = performance.now();
+  let since = begun;
 
   async function keepTrying(trying: Trying): Promise<void> {
     const { target, over } = trying;
@@ -79,7 +81,10 @@ export function createTargets(meet: (address: string) => Promise<Decision>, log:
     }
   }
 
-  const heard = () => [...all.values()].every((trying) => trying.heard) || performance.now() - since > PATIENCE_MS;
+  const heard = () => {
+    const now = performance.now();
+    return now - begun > QUIET_MS && ([...all.values()].every((trying) => trying.heard) || now - since > PATIENCE_MS);
+  };
   return {
     list: () => [...all.values()].map(({ target }) => target),
     add(address) {
