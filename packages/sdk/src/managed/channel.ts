@@ -18,7 +18,7 @@ export function channelOver(socket: TLSSocket, deadlineMs: number): Channel {
   const lines: string[] = [];
   let rest = '';
   let ended: WeaveError | undefined;
-  let wake = () => undefined as void;
+  let wake: () => void = () => undefined;
   const end = (why: string) => {
     ended ??= new WeaveError('WEAVE_PEER_UNREACHABLE', `${socket.remoteAddress ?? 'the other host'}: ${why}`);
     socket.destroy();
@@ -30,7 +30,8 @@ export function channelOver(socket: TLSSocket, deadlineMs: number): Channel {
     const parts = (rest + text).split('\n');
     rest = parts.pop() ?? '';
     lines.push(...parts);
-    if (lines.length > 8 || Math.max(rest.length, ...lines.map(({ length }) => length)) > LINE_MAX) end('it says too much');
+    if (lines.length > 8 || Math.max(rest.length, ...lines.map(({ length }) => length)) > LINE_MAX)
+      end('it says too much');
     wake();
   });
   socket.on('error', (error) => end(error.message));

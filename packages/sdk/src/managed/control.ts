@@ -67,16 +67,24 @@ export async function serveControl(party: Party, options: ControlOptions): Promi
       });
   } catch (error) {
     await close();
-    throw new WeaveError('WEAVE_PORT_IN_USE', `cannot listen on the control port ${port}/tcp: ${(error as Error).message}`, {
-      cause: error,
-      hint: 'End what listens there.',
-    });
+    throw new WeaveError(
+      'WEAVE_PORT_IN_USE',
+      `cannot listen on the control port ${port}/tcp: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: 'End what listens there.',
+      },
+    );
   }
   return close;
 }
 
 /** Meets the host at this address; what came of it. */
-export async function meet(party: Party, address: string, ownPort: number): Promise<{ decision: Decision; theirs: Side }> {
+export async function meet(
+  party: Party,
+  address: string,
+  ownPort: number,
+): Promise<{ decision: Decision; theirs: Side }> {
   const { host, port } = parseTarget(address, ownPort);
   const socket = await opened(host, port);
   const channel = channelOver(socket, DEADLINE_MS);
@@ -95,7 +103,9 @@ export function parseTarget(text: string, otherwise: number): { host: string; po
   const host = bracketed ?? named ?? (/^[0-9a-fA-F:.]+(%\w+)?$/.test(text) ? text : undefined);
   const port = digits === undefined ? otherwise : Number(digits);
   if (host && port >= 1 && port <= 65535) return { host, port };
-  throw new WeaveError('WEAVE_INVALID_REQUEST', `${text} is no host`, { hint: 'Write host, host:port or [address]:port.' });
+  throw new WeaveError('WEAVE_INVALID_REQUEST', `${text} is no host`, {
+    hint: 'Write host, host:port or [address]:port.',
+  });
 }
 
 function opened(host: string, port: number): Promise<TLSSocket> {

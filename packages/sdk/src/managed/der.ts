@@ -4,7 +4,10 @@ import { isIP, SocketAddress } from 'node:net';
 /** One element of DER: its tag, the length, what is in it. */
 export function element(tag: number, ...content: Buffer[]): Buffer {
   const body = Buffer.concat(content);
-  const size = Buffer.from(body.length.toString(16).padStart(body.length > 0xffff ? 6 : body.length > 0xff ? 4 : 2, '0'), 'hex');
+  const size = Buffer.from(
+    body.length.toString(16).padStart(body.length > 0xffff ? 6 : body.length > 0xff ? 4 : 2, '0'),
+    'hex',
+  );
   const length = body.length < 0x80 ? size : Buffer.concat([Buffer.from([0x80 | size.length]), size]);
   return Buffer.concat([Buffer.from([tag]), length, body]);
 }

@@ -60,7 +60,9 @@ export function etcdApi(endpoints: () => readonly string[], credentials: Credent
         why = error;
       }
     }
-    throw new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', `the cluster’s etcd: ${(why as Error).message}`, { cause: why });
+    throw new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', `the cluster’s etcd: ${(why as Error).message}`, {
+      cause: why,
+    });
   }
 
   const call = (path: string, body: object) => on((endpoint) => post(agent, `${endpoint}/v3/${path}`, body));
@@ -155,7 +157,10 @@ function post<T>(agent: Agent, url: string, body: object): Promise<T> {
     const sent = request(url, { agent, method: 'POST', headers, signal }, async (response) => {
       try {
         let text = '';
-        for await (const part of response.setEncoding('utf8')) if ((text += part).length > ANSWER_MAX) throw new Error('too long an answer');
+        for await (const part of response.setEncoding('utf8')) {
+          text += part;
+          if (text.length > ANSWER_MAX) throw new Error('too long an answer');
+        }
         resolve(answerOf(response.statusCode ?? 0, text) as T);
       } catch (error) {
         reject(error);

@@ -13,7 +13,10 @@ export function findEtcd(env: NodeJS.ProcessEnv = process.env): string {
   const places = named ? [named] : (env.PATH ?? '').split(delimiter).map((dir) => join(dir || '.', 'etcd'));
   const found = places.find((path) => existsSync(path));
   if (found) return found;
-  throw new WeaveError('WEAVE_ETCD_MISSING', named ? `WEAVE_ETCD names ${named}, which is not there` : 'etcd is not installed on this host');
+  throw new WeaveError(
+    'WEAVE_ETCD_MISSING',
+    named ? `WEAVE_ETCD names ${named}, which is not there` : 'etcd is not installed on this host',
+  );
 }
 
 export interface EtcdSpec {
@@ -101,7 +104,7 @@ export function runEtcd(spec: EtcdSpec, log: Log): EtcdProcess {
     let pause = AGAIN_MS.first;
     while (!over.signal.aborted) {
       const began = Date.now();
-      running = await takeOver(spec, log) ?? start(spec, logFile);
+      running = (await takeOver(spec, log)) ?? start(spec, logFile);
       while (!over.signal.aborted && isRunning(running)) {
         await delay(LOOK_MS, undefined, { signal: over.signal, ref: false }).catch(() => undefined);
         readLog();

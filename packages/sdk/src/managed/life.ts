@@ -27,6 +27,8 @@ const OUT_OF_SIGHT = 3;
  */
 export interface Life {
   readonly current: Membership | undefined;
+  /** Whether the cluster's store answered when it was last asked. */
+  readonly answered: boolean;
   /** A cluster that begins here. */
   begin(): void;
   /** Lets this host into another cluster, unless it is of one with others. */
@@ -48,6 +50,7 @@ export function createLife(options: LifeOptions): Life {
   let current = record.current && createMembership(record.current, options);
   let pendingSince = performance.now();
   let unanswered = 0;
+  let answered = false;
   let leaving = false;
 
   async function drop(): Promise<void> {
@@ -104,15 +107,21 @@ export function createLife(options: LifeOptions): Life {
       if (!current) return tickMs;
       const done = await current.step(leaving);
       unanswered = 0;
+      answered = true;
       if (done === 'closed' || done === 'left') await drop();
       return done === 'idle' ? tickMs : SOON_MS;
     } catch (error) {
-      if (!isWeaveError(error)) log('warn', 'the cluster’s store', { error: String(error) });
-      if (pending && performance.now() - pendingSince > PENDING_MS) giveUp(pending, 'it does not answer');
-      unanswered += 1;
-      if (unanswered % OUT_OF_SIGHT === 0) options.lostSight();
-      return Math.min(SOON_MS * unanswered, tickMs, 1000);
+      return noAnswer(error, pending);
     }
+  }
+
+  function noAnswer(error: unknown, pending: ClusterRecord | undefined): number {
+    if (!isWeaveError(error)) log('warn', 'the cluster’s store', { error: String(error) });
+    if (pending && performance.now() - pendingSince > PENDING_MS) giveUp(pending, 'it does not answer');
+    unanswered += 1;
+    answered = false;
+    if (unanswered % OUT_OF_SIGHT === 0) options.lostSight();
+    return Math.min(SOON_MS * unanswered, tickMs, 1000);
   }
 
   async function live(): Promise<void> {
@@ -129,6 +138,9 @@ export function createLife(options: LifeOptions): Life {
   return {
     get current() {
       return current;
+    },
+    get answered() {
+      return answered;
     },
     begin() {
       const id = randomBytes(16).toString('hex');

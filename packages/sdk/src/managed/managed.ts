@@ -1,37 +1,14 @@
-import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fail, isWeaveError, WeaveError } from '@weave/core';
-import { inBackground, type Log } from '../log.ts';
+import { fail, WeaveError } from '@weave/core';
+import { inBackground } from '../log.ts';
 import { meet, parseTarget, serveControl } from './control.ts';
 import type { Decision } from './decide.ts';
 import type { Credentials } from './etcd-api.ts';
-import { findEtcd } from './etcd-process.ts';
 import { createLife } from './life.ts';
+import { type ManagedOptions, settle } from './options.ts';
 import { createParty } from './party.ts';
 import { openShelf } from './record.ts';
 import { createTargets, type Target } from './targets.ts';
-
-/** Weave's ports, all TCP: to join; the cluster's etcd, for its hosts; the same, for each other. */
-export const PORTS = { control: 6783, client: 6785, peer: 6786 };
-
-export interface ManagedOptions {
-  readonly stateDir: string;
-  readonly peer: { readonly id: string; readonly name: string };
-  /** Where other hosts reach this one: addresses or names, those first that they should try first. */
-  readonly addresses: readonly string[];
-  /** Whom to connect to, beside those of before; tried until it works. */
-  readonly targets?: readonly string[];
-  readonly password?: string | undefined;
-  readonly log: Log;
-  /** Absent: as WEAVE_ETCD or PATH say; empty: none. */
-  readonly etcd?: string | undefined;
-  readonly ports?: Partial<typeof PORTS>;
-  /** Addresses to listen on; absent: all. */
-  readonly bind?: readonly string[];
-  /** After so long a voter that is away is replaced, if another host is there. */
-  readonly graceMs?: number;
-  readonly tickMs?: number;
-}
 
 /** The etcd that the hosts of a cluster run themselves. */
 export interface ManagedStore {
@@ -73,32 +50,26 @@ export interface Managed {
   close(): Promise<void>;
 }
 
-const GRACE_MS = 10 * 60_000;
-const TICK_MS = 5000;
 const JOINING_MS = 15_000;
 const LEAVING_MS = 30_000;
 
 export async function managedStore(options: ManagedOptions): Promise<Managed> {
-  const { stateDir, peer, addresses, bind, password, log, graceMs = GRACE_MS, tickMs = TICK_MS } = options;
-  const ports = { ...PORTS, ...options.ports };
-  const binary = (options.etcd ?? etcdHere()) || undefined;
-  const shelf = openShelf(stateDir);
-  const at = (port: number) => addresses.map((address) => `https://${inUrl(address)}:${port}`);
-  const listenAt = (port: number) => (bind ?? ['0.0.0.0']).map((address) => `https://${inUrl(address)}:${port}`);
-  const control = addresses.map((address) => `${inUrl(address)}:${ports.control}`);
-  const host = { name: peer.name, control, etcd: at(ports.peer), able: binary !== undefined };
+  const { peer, bind, password, log } = options;
+  const shelf = openShelf(options.stateDir);
+  const settled = settle(options, shelf);
+  const { host, port } = settled;
   const listeners = new Set<(store: ManagedStore | undefined) => void>();
   let told = '';
+  const placed = shelf.record.current?.hosts[peer.id];
+  let moved = placed !== undefined && placed.join() !== host.control.join();
 
   const life = createLife({
-    ...{ shelf, host, password, graceMs, tickMs, log },
-    subject: { name: peer.id, addresses: [...new Set([...addresses, ...localAddresses()])] },
-    place: {
-      ...{ peer: peer.id, binary, log },
-      bind: { client: listenAt(ports.client), peer: listenAt(ports.peer) },
-      urls: { client: at(ports.client), peer: at(ports.peer) },
-    },
+    ...settled,
     changed() {
+      if (moved && life.answered) {
+        moved = false;
+        void tellOfMove();
+      }
       const now = storeNow();
       if (JSON.stringify(now ?? '') === told) return;
       told = JSON.stringify(now ?? '');
@@ -116,7 +87,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
   }
 
   async function meetTarget(address: string): Promise<Decision> {
-    const { decision, theirs } = await meet(party, address, ports.control);
+    const { decision, theirs } = await meet(party, address, port);
     if (decision === 'refuse')
       throw new WeaveError('WEAVE_OTHER_CLUSTER', `${address} is of another cluster, ${theirs.cluster}`);
     if (decision === 'unable') fail('WEAVE_ETCD_MISSING', `etcd is neither on this host nor on ${address}`);
@@ -127,10 +98,19 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
   async function lookAround(): Promise<void> {
     const known = Object.entries(life.current?.cluster.hosts ?? {}).filter(([id]) => id !== peer.id);
     const [, places = []] = known[Math.floor(Math.random() * known.length)] ?? [];
-    for (const place of places) if ((await meet(party, place, ports.control)).decision === 'together') return;
+    for (const place of places) if ((await meet(party, place, port)).decision === 'together') return;
   }
 
-  const closeControl = await serveControl(party, { identity: shelf.self(peer.id), port: ports.control, bind, log }).catch(
+  /** This host is elsewhere than the others know; it may have the store. */
+  async function tellOfMove(): Promise<void> {
+    const { id, hosts } = shelf.record.current!;
+    for (const [other, places] of Object.entries(hosts))
+      for (const place of other === peer.id ? [] : places)
+        if (shelf.record.current?.id === id)
+          await inBackground(log, 'telling of a move', () => meet(party, place, port));
+  }
+
+  const closeControl = await serveControl(party, { identity: shelf.self(peer.id), port, bind, log }).catch(
     async (error) => {
       await life.close();
       throw error;
@@ -153,7 +133,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
       return () => listeners.delete(tell);
     },
     async connect(peers, { replace = false } = {}) {
-      for (const each of peers) parseTarget(each, ports.control);
+      for (const each of peers) parseTarget(each, port);
       const before = shelf.record.targets;
       if (life.current?.cluster.removed) await life.leave(0);
       aim([...(replace ? [] : before), ...peers]);
@@ -184,7 +164,9 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
       const open = cluster && !cluster.secured && !password;
       const notices = [
         ...(open ? ['no password is set: whoever reaches the control port is let into the cluster'] : []),
-        ...(lost ? ['what this host had of the cluster’s store is lost; where no other host has it, it has to be begun anew'] : []),
+        ...(lost
+          ? ['what this host had of the cluster’s store is lost; where no other host has it, it has to be begun anew']
+          : []),
       ];
       return {
         ...(cluster ? { cluster: cluster.id } : {}),
@@ -203,21 +185,3 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     },
   };
 }
-
-function etcdHere(): string | undefined {
-  try {
-    return findEtcd();
-  } catch (error) {
-    if (isWeaveError(error)) return undefined;
-    throw error;
-  }
-}
-
-const inUrl = (address: string) => (address.includes(':') ? `[${address}]` : address);
-
-/** From these it may be that this host is seen to come. */
-const localAddresses = (): string[] =>
-  Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ scopeid }) => !scopeid)
-    .map(({ address }) => address);

@@ -117,7 +117,10 @@ export async function tend(watching: Watching): Promise<Overview & { acted: bool
   return { ...now, acted };
 }
 
-function presence({ self, awaySince, graceMs }: Watching, { hosts, alive: leased }: { hosts: Overview['hosts']; alive: Set<string> }) {
+function presence(
+  { self, awaySince, graceMs }: Watching,
+  { hosts, alive: leased }: { hosts: Overview['hosts']; alive: Set<string> },
+) {
   const alive = new Set(leased).add(self);
   const now = performance.now();
   for (const peer of [...awaySince.keys()]) if (alive.has(peer) || !hosts.has(peer)) awaySince.delete(peer);

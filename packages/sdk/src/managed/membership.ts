@@ -1,7 +1,17 @@
 import type { Log } from '../log.ts';
 import { type Credentials, etcdApi } from './etcd-api.ts';
 import { CLUSTER, REMOVED } from './keys.ts';
-import { begin, type ClusterValue, closeCluster, type Overview, type Registered, read, register, tend, unregister } from './members.ts';
+import {
+  begin,
+  type ClusterValue,
+  closeCluster,
+  type Overview,
+  type Registered,
+  read,
+  register,
+  tend,
+  unregister,
+} from './members.ts';
 import { clusterEtcd, type EtcdPlace } from './own-etcd.ts';
 import type { Subject } from './pki.ts';
 import type { ClusterRecord, Shelf } from './record.ts';

@@ -13,6 +13,9 @@ const Endpoints = Type.Array(Type.String({ pattern: '^https://[^/ ]+$', maxLengt
 /** Some of them: as many as are needed to find one that is there. */
 const Hosts = Type.Record(Peer, Type.Array(Type.String({ maxLength: 300 }), { maxItems: 16 }), { maxProperties: 64 });
 
+/** Between hosts of one cluster: where its store is, and its hosts. */
+const News = Type.Object({ endpoints: Endpoints, hosts: Hosts }, Strict);
+
 const Side = Type.Object(
   {
     peer: Peer,
@@ -51,29 +54,32 @@ const SCHEMAS = {
     cluster: Type.Optional(Cluster),
     able: Type.Boolean(),
   }),
-  meeting: Type.Object({ proof: Type.Optional(Hex32), side: Side }, Strict),
+  meeting: Type.Object({ proof: Type.Optional(Hex32), side: Side, news: Type.Optional(News) }, Strict),
   answer: Type.Object(
     {
       proof: Type.Optional(Hex32),
       side: Side,
       /** Where the one who answers lets the other in. */
       admission: Type.Optional(Admission),
-      /** Where both are of one cluster. */
-      endpoints: Type.Optional(Endpoints),
-      hosts: Type.Optional(Hosts),
+      news: Type.Optional(News),
     },
     Strict,
   ),
   admission: Type.Object({ admission: Type.Optional(Admission) }, Strict),
   taken: Type.Object({ taken: Type.Boolean() }, Strict),
   error: Type.Object({
-    error: Type.Object({ code: Type.String(), message: Type.String({ maxLength: 1000 }), hint: Type.String({ maxLength: 1000 }) }),
+    error: Type.Object({
+      code: Type.String(),
+      message: Type.String({ maxLength: 1000 }),
+      hint: Type.String({ maxLength: 1000 }),
+    }),
   }),
 } satisfies Record<string, TSchema>;
 
 type Kind = keyof typeof SCHEMAS;
 export type Message<K extends Kind> = Static<(typeof SCHEMAS)[K]>;
 export type Admission = Static<typeof Admission>;
+export type News = Static<typeof News>;
 
 const compiled = new Map<Kind, ValidateFunction>();
 let ajv: Ajv | undefined;
@@ -87,7 +93,8 @@ const fits = (kind: Kind, message: unknown): boolean => {
 /** A message of this kind; the other's error is thrown as ours, and what is neither refused. */
 export function expect<K extends Kind>(kind: K, message: unknown): Message<K> {
   if (fits('error', message)) throw errorOf((message as Message<'error'>).error);
-  if (!fits(kind, message)) throw new WeaveError('WEAVE_INVALID_REQUEST', `what was said is no ${kind} of weave’s control protocol`);
+  if (!fits(kind, message))
+    throw new WeaveError('WEAVE_INVALID_REQUEST', `what was said is no ${kind} of weave’s control protocol`);
   return message as Message<K>;
 }
 

@@ -2,6 +2,7 @@ import { WeaveError } from '@weave/core';
 import type { Side, Standing } from './decide.ts';
 import type { Life } from './life.ts';
 import type { Party } from './meeting.ts';
+import { keysOf } from './proof.ts';
 import type { Shelf } from './record.ts';
 
 export interface PartyOptions {
@@ -39,17 +40,23 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
   function side(beside?: string): Side {
     const begins = standing() === 'lone' && heard() ? first(beside ? [beside] : []) : undefined;
     const cluster = record.current?.id;
-    return { peer: peer.id, standing: standing(), able, ...(cluster ? { cluster } : {}), ...(begins ? { first: begins } : {}) };
+    return {
+      peer: peer.id,
+      standing: standing(),
+      able,
+      ...(cluster ? { cluster } : {}),
+      ...(begins ? { first: begins } : {}),
+    };
   }
 
   return {
-    ...{ peer: peer.id, name: peer.name, able, password, side },
+    ...{ peer: peer.id, name: peer.name, able, side, keyOf: password ? keysOf(password) : undefined },
     cluster() {
       const { current } = record;
       if (!current) return undefined;
       const { id, endpoints, hosts } = current;
       const told = Object.fromEntries(Object.entries(hosts).slice(0, HOSTS_TOLD));
-      return { id, secret: shelf.authority(id).key, endpoints, hosts: told };
+      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told } };
     },
     met(theirs) {
       const { pending } = record;
@@ -65,12 +72,12 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
       if (secured && !password)
         throw new WeaveError('WEAVE_JOIN_DENIED', `${peer.name} was started without its cluster’s password`);
       const { cert, key } = shelf.authority(id);
-      const { endpoints, hosts } = this.cluster()!;
-      return { id, secured, ca: { cert, key }, endpoints, hosts };
+      return { id, secured, ca: { cert, key }, ...this.cluster()!.news };
     },
     join: life.join,
     learn({ endpoints, hosts }) {
-      if (!record.current || endpoints.length === 0) return;
+      // Who is heard knows best.
+      if (!record.current || life.answered || endpoints.length === 0) return;
       record.current.endpoints = endpoints;
       record.current.hosts = { ...record.current.hosts, ...hosts };
       shelf.save();

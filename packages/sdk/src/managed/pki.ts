@@ -1,4 +1,12 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  X509Certificate,
+} from 'node:crypto';
 import {
   addressBytes,
   bits,
@@ -82,7 +90,8 @@ export function makeIdentity({ name, addresses, key }: Subject, authority?: Iden
 export function covers({ cert, key }: Identity, { name, addresses }: Subject, authority: Identity): boolean {
   const read = new X509Certificate(cert);
   const says = (address: string) => (addressBytes(address) ? read.checkIP(address) : read.checkHost(address));
-  const isOurs = read.verify(new X509Certificate(authority.cert).publicKey) && read.checkPrivateKey(createPrivateKey(key));
+  const isOurs =
+    read.verify(new X509Certificate(authority.cert).publicKey) && read.checkPrivateKey(createPrivateKey(key));
   return isOurs && [name, ...addresses].every(says);
 }
 

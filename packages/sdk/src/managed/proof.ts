@@ -9,6 +9,20 @@ const stretch = promisify<string, Buffer, number, typeof COST, Buffer>(scrypt);
 export const keyOf = (password: string, salt: string): Promise<Buffer> =>
   stretch(password.normalize('NFC'), Buffer.from(`weave join ${salt}`), 32, COST);
 
+const KEYS_MAX = 64;
+
+/** The same, remembered: hosts meet again. */
+export function keysOf(password: string): (salt: string) => Promise<Buffer> {
+  const keys = new Map<string, Promise<Buffer>>();
+  return (salt) => {
+    const key = keys.get(salt) ?? keyOf(password, salt);
+    keys.delete(salt);
+    keys.set(salt, key);
+    if (keys.size > KEYS_MAX) keys.delete(keys.keys().next().value!);
+    return key;
+  };
+}
+
 /** What a proof is about: nobody can use it on another connection, the other way round, or again. */
 export interface Bound {
   /** Keying material that only the two ends of this TLS connection have. */

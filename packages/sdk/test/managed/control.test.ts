@@ -38,7 +38,7 @@ const GARBAGE: [string, (string | Buffer)[], RegExp][] = [
   ['a meeting with something else in it', [hello(), `${JSON.stringify({ side, more: 1 })}\n`], /no meeting/],
   ['a standing that is none', [hello(), `${JSON.stringify({ side: { ...side, standing: 'king' } })}\n`], /no meeting/],
   ['an array for a message', [hello(), '[[[[]]]]\n'], /no meeting/],
-  ['a proof where none is due', [hello(), `${JSON.stringify({ side, proof: 'é'.repeat(64) })}\n`], /no meeting/],
+  ['a proof that is none', [hello(), `${JSON.stringify({ side, proof: 'é'.repeat(64) })}\n`], /no meeting/],
 ];
 
 await inOwnNamespace(import.meta.filename, async () => {
@@ -75,7 +75,8 @@ await inOwnNamespace(import.meta.filename, async () => {
     await delay(500);
     t.ok(flood.filter(({ destroyed }) => !destroyed).length <= 32, 'so many at most');
     execFileSync('ip', ['address', 'add', '10.9.9.9/32', 'dev', 'lo']);
-    const other = connect({ host: a.address, port: PORT, localAddress: '10.9.9.9', rejectUnauthorized: false });
+    const from = connectPlain({ host: a.address, port: PORT, localAddress: '10.9.9.9' });
+    const other = connect({ socket: from, rejectUnauthorized: false });
     t.match(await told(other, hello({ weave: 2 })), /WEAVE_OTHER_VERSION/);
     for (const socket of flood) socket.destroy();
     await b.managed.connect([a.address]);

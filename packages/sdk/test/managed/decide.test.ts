@@ -20,7 +20,12 @@ const CASES: [string, Side, Side, Decision][] = [
   ['both alone in clusters', side('a', 'single'), side('b', 'single'), 'host'],
   ['one on its way', side('a', 'moving'), side('b', 'settled'), 'wait'],
   ['both lone, of one mind', side('a', 'lone', { first: 'a' }), side('b', 'lone', { first: 'a' }), 'host'],
-  ['both lone, the higher one able', side('a', 'lone', { able: false, first: 'b' }), side('b', 'lone', { first: 'b' }), 'join'],
+  [
+    'both lone, the higher one able',
+    side('a', 'lone', { able: false, first: 'b' }),
+    side('b', 'lone', { first: 'b' }),
+    'join',
+  ],
   ['both lone, of two minds', side('b', 'lone', { first: 'a' }), side('c', 'lone', { first: 'b' }), 'wait'],
   ['both lone, a third one first', side('b', 'lone', { first: 'a' }), side('c', 'lone', { first: 'a' }), 'wait'],
   ['both lone, one has not heard all', side('a', 'lone', { first: 'a' }), side('b', 'lone'), 'wait'],

@@ -1,5 +1,6 @@
 // A host as a process of its own, to be killed: its options as JSON in argv, what it is each 200 ms on stdout.
-import { type ManagedOptions, managedStore } from '../../src/managed/managed.ts';
+import { managedStore } from '../../src/managed/managed.ts';
+import type { ManagedOptions } from '../../src/managed/options.ts';
 
 const options: Omit<ManagedOptions, 'log'> = JSON.parse(process.argv[2]!);
 const managed = await managedStore({

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../src/index.ts';
 import { etcdApi } from '../../src/managed/etcd-api.ts';
 import { ALIVE } from '../../src/managed/keys.ts';
-import { type Managed, type ManagedOptions, managedStore } from '../../src/managed/managed.ts';
+import { type Managed, managedStore } from '../../src/managed/managed.ts';
+import type { ManagedOptions } from '../../src/managed/options.ts';
 
 /** Hosts on addresses of loopback, each with a state directory of its own, as one process. */
 export interface TestHost {
@@ -43,7 +44,14 @@ export function createHosts(defaults: Partial<ManagedOptions> = {}): Hosts {
       },
       async start(more = {}) {
         running = await managedStore({
-          ...{ stateDir, peer: { id, name: `host ${id}` }, addresses: [address], bind: [address], log: note, tickMs: 1000 },
+          ...{
+            stateDir,
+            peer: { id, name: `host ${id}` },
+            addresses: [address],
+            bind: [address],
+            log: note,
+            tickMs: 1000,
+          },
           ...{ ...defaults, ...options, ...more },
         });
       },

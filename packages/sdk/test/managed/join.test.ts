@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { t } from 'tap';
 import { inOwnNamespace } from '../own-namespace.ts';
-import { createHosts, type TestHost, together, until } from './hosts.ts';
+import { createHosts, type TestHost, together } from './hosts.ts';
 import { etcdsOf } from './processes.ts';
 
 /** What a program without the cluster's certificate is told by an etcd. */
@@ -48,7 +48,11 @@ await inOwnNamespace(import.meta.filename, async () => {
     const { endpoints, tls } = b.managed.store!;
     t.equal(await asStranger(endpoints[0]!, tls), '200');
     t.match(await asStranger(endpoints[0]!), /certificate|ECONNRESET|alert/i);
-    t.match(await asStranger(endpoints[0]!.replace('6785', '6786')), /certificate|ECONNRESET|alert/i, 'nor its peers’ port');
+    t.match(
+      await asStranger(endpoints[0]!.replace('6785', '6786')),
+      /certificate|ECONNRESET|alert/i,
+      'nor its peers’ port',
+    );
     for (const { stateDir } of [a, b]) for (const { path, mode } of filesBelow(stateDir)) t.equal(mode, 0, path);
   });
 
@@ -85,7 +89,10 @@ await inOwnNamespace(import.meta.filename, async () => {
     await together(c, d);
     const before = [a, c].map(({ managed }) => managed.store?.clusterId);
     await t.rejects(d.managed.connect([a.address]), { code: 'WEAVE_OTHER_CLUSTER', hint: /weave reset/ });
-    t.same([b, d].map(({ managed }) => managed.store?.clusterId), before);
+    t.same(
+      [b, d].map(({ managed }) => managed.store?.clusterId),
+      before,
+    );
     t.equal(await d.managed.leave(), true);
     await d.managed.connect([a.address]);
     await together(a, b, d);
@@ -108,50 +115,5 @@ await inOwnNamespace(import.meta.filename, async () => {
     await Promise.all(others.map(({ managed }) => managed.connect([first.address])));
     await together(first, ...others);
     t.equal(begun([first, ...others]), 1);
-  });
-
-  t.test('whom nobody answers goes on trying', async (t) => {
-    await using hosts = createHosts();
-    const a = await hosts.add('a');
-    await a.stop();
-    const b = await hosts.add('b');
-    const [target] = await b.managed.connect([`${a.address}:6783`]);
-    t.match(target, { state: 'trying', error: { code: 'WEAVE_PEER_UNREACHABLE' } });
-    await a.start();
-    await together(a, b);
-    b.managed.forget([`${a.address}:6783`]);
-    t.same(b.managed.status().targets, []);
-    t.ok(b.managed.store, 'what is joined stays joined');
-  });
-
-  t.test('the host that has etcd begins; where none has, how to get it', async (t) => {
-    await using hosts = createHosts();
-    const [a, b] = [await hosts.add('a', { etcd: '' }), await hosts.add('b', { etcd: '' })];
-    await t.rejects(b.managed.connect([a.address]), { code: 'WEAVE_ETCD_MISSING', hint: /apt-get install etcd-server/ });
-    const c = await hosts.add('c');
-    await a.managed.connect([c.address]);
-    await together(a, c);
-    t.equal(begun([c]), 1);
-  });
-
-  t.test('a host that comes back is where it was', async (t) => {
-    await using hosts = createHosts();
-    const [a, b] = [await hosts.add('a'), await hosts.add('b')];
-    await b.managed.connect([a.address]);
-    await together(a, b);
-    const { clusterId } = a.managed.store!;
-    for (const host of [a, b]) await host.stop();
-    t.same(etcdsOf(a.stateDir), [], 'its etcd ends with it');
-    for (const host of [a, b]) await host.start();
-    await together(a, b);
-    t.equal(a.managed.store?.clusterId, clusterId);
-  });
-
-  t.test('a target that is none', async (t) => {
-    await using hosts = createHosts();
-    const a = await hosts.add('a');
-    for (const target of ['', 'a b', 'host:0', 'host:70000', '[::1', 'http://host'])
-      await t.rejects(a.managed.connect([target]), { code: 'WEAVE_INVALID_REQUEST' }, target);
-    await until('it is its own target', async () => (await a.managed.connect([a.address]))[0]?.state === 'together');
   });
 });

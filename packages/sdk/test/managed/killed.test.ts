@@ -35,7 +35,7 @@ await inOwnNamespace(import.meta.filename, async () => {
     t.same(a.etcdPids, [], 'what is stopped is not left running');
   });
 
-  t.test('a killed etcd is started again, with what it had', async (t) => {
+  t.test('a killed etcd is started again, with what it had', async () => {
     await using hosts = hostProcesses();
     const a = hosts.add('a', []);
     const b = hosts.add('b', [a.address]);

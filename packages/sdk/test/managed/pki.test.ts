@@ -18,9 +18,17 @@ t.test('a host’s certificate is of its authority, with its name and addresses'
   t.equal(cert.checkIP('fd00:1:0:0::7'), 'fd00:1:0:0::7');
   t.equal(cert.checkHost('p1'), 'p1');
   t.equal(covers(identity, { name: 'p1', addresses }, authority), true);
-  t.equal(covers(identity, { name: 'p1', addresses: ['10.1.2.4'] }, authority), false, 'an address that it does not say');
+  t.equal(
+    covers(identity, { name: 'p1', addresses: ['10.1.2.4'] }, authority),
+    false,
+    'an address that it does not say',
+  );
   t.equal(covers(identity, { name: 'p2', addresses }, authority), false, 'another name');
-  t.equal(covers(identity, { name: 'p1', addresses }, makeAuthority('c0ffee')), false, 'another authority of the same name');
+  t.equal(
+    covers(identity, { name: 'p1', addresses }, makeAuthority('c0ffee')),
+    false,
+    'another authority of the same name',
+  );
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const other = { ...identity, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string };
   t.equal(covers(other, { name: 'p1', addresses }, authority), false, 'another key');
@@ -57,6 +65,17 @@ t.test('addresses and lengths as DER has them', async (t) => {
   t.equal(addressBytes('2001:DB8::a:0:1')?.toString('hex'), '20010db8000000000000000a00000001');
   t.equal(addressBytes('::ffff:1.2.3.4')?.toString('hex'), '00000000000000000000ffff01020304');
   t.equal(addressBytes('host.example'), undefined);
-  for (const [size, length] of [[5, '05'], [127, '7f'], [128, '8180'], [300, '82012c'], [70000, '83011170']] as const)
-    t.equal(element(0x04, Buffer.alloc(size)).subarray(1, 1 + length.length / 2).toString('hex'), length);
+  for (const [size, length] of [
+    [5, '05'],
+    [127, '7f'],
+    [128, '8180'],
+    [300, '82012c'],
+    [70000, '83011170'],
+  ] as const)
+    t.equal(
+      element(0x04, Buffer.alloc(size))
+        .subarray(1, 1 + length.length / 2)
+        .toString('hex'),
+      length,
+    );
 });

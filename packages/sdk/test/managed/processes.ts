@@ -54,7 +54,11 @@ export function hostProcesses(options: { password?: string } = {}): HostProcesse
   };
 }
 
-function hostProcess(dir: string, id: string, options: { addresses: string[]; bind: string[]; targets: readonly string[] }): HostProcess {
+function hostProcess(
+  dir: string,
+  id: string,
+  options: { addresses: string[]; bind: string[]; targets: readonly string[] },
+): HostProcess {
   const stateDir = join(dir, id);
   const logFile = join(dir, `${id}.log`);
   const given = { stateDir, peer: { id, name: `host ${id}` }, tickMs: 1000, ...options };
@@ -80,7 +84,11 @@ function hostProcess(dir: string, id: string, options: { addresses: string[]; bi
       return readFileSync(logFile, 'utf8');
     },
     start() {
-      const started = spawn(process.execPath, [...process.execArgv, '-C', '@weave/source', PROGRAM, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] });
+      const started = spawn(
+        process.execPath,
+        [...process.execArgv, '-C', '@weave/source', PROGRAM, JSON.stringify(given)],
+        { stdio: ['ignore', 'pipe', 'pipe'] },
+      );
       child = started;
       createInterface(started.stdout).on('line', (line) => {
         if (child === started) told = JSON.parse(line);
@@ -94,6 +102,8 @@ function hostProcess(dir: string, id: string, options: { addresses: string[]; bi
 
 /** Every etcd with data below this directory. */
 export function etcdsOf(stateDir: string): number[] {
-  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
   return all.filter((pid) => findProcess(pid)?.args.some((arg) => arg.startsWith(`--data-dir=${stateDir}/`)));
 }

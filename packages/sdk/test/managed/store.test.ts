@@ -26,8 +26,7 @@ async function withKey<T>(through: TestHost, work: (api: ReturnType<typeof etcdA
 }
 const KEY = '/weave/network/n1';
 const put = (through: TestHost) => withKey(through, (api) => api.commit([], [{ key: KEY, value: 'as before' }]));
-const get = async (through: TestHost) =>
-  (await withKey(through, (api) => api.look([KEY]))).found.get(KEY)?.value;
+const get = async (through: TestHost) => (await withKey(through, (api) => api.look([KEY]))).found.get(KEY)?.value;
 
 await inOwnNamespace(import.meta.filename, async () => {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
@@ -92,7 +91,10 @@ await inOwnNamespace(import.meta.filename, async () => {
     await voters(b, 'b');
     t.equal(await get(b), 'as before');
     t.equal(await b.managed.leave(), true, 'the last one too');
-    t.same([a, b].flatMap(({ stateDir }) => etcdsOf(stateDir)), []);
+    t.same(
+      [a, b].flatMap(({ stateDir }) => etcdsOf(stateDir)),
+      [],
+    );
   });
 
   t.test('a voter whose data is lost comes anew', async (t) => {
@@ -102,7 +104,8 @@ await inOwnNamespace(import.meta.filename, async () => {
     await put(a);
     await c.stop();
     const folder = join(c.stateDir, 'cluster', a.managed.store!.clusterId);
-    for (const name of readdirSync(folder)) if (/^etcd-\d+$/.test(name)) rmSync(join(folder, name), { recursive: true });
+    for (const name of readdirSync(folder))
+      if (/^etcd-\d+$/.test(name)) rmSync(join(folder, name), { recursive: true });
     await c.start();
     await until('its etcd runs', () => etcdsOf(c.stateDir).length === 1);
     await voters(c, 'abc');

@@ -20,7 +20,10 @@ interface Told {
 }
 
 function seen({ self = 'a', hosts, plan, members, away = '', dead = '', unable = '' }: Told): Seen {
-  const records = [...hosts].map((peer): [string, HostRecord] => [peer, { ...host(peer), able: !unable.includes(peer) }]);
+  const records = [...hosts].map((peer): [string, HostRecord] => [
+    peer,
+    { ...host(peer), able: !unable.includes(peer) },
+  ]);
   return {
     ...{ self, plan: [...plan], hosts: new Map(records), members: members ?? [...plan].map((peer) => member(peer)) },
     alive: new Set([...hosts].filter((peer) => !`${away}${dead}`.includes(peer))),
