@@ -28,6 +28,8 @@ pub struct ObservedLink {
     pub port: Option<u32>,
     /// Of a veth: the index of its peer, in the peer's namespace.
     pub peer_index: Option<u32>,
+    /// Of a veth of the switch: the MTU of its peer, in whatever namespace that is.
+    pub peer_mtu: Option<u32>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -109,6 +111,7 @@ impl From<weave_kernel::ObservedLink> for ObservedLink {
             vni: link.vni,
             port: link.port,
             peer_index: link.peer_index,
+            peer_mtu: link.peer_mtu,
         }
     }
 }

@@ -60,6 +60,7 @@ pub fn is_content(op: &Op) -> bool {
         Op::AddBridge(_)
             | Op::AddVxlan(_)
             | Op::AddVeth(_)
+            | Op::SetPeer { .. }
             | Op::DeleteLink { .. }
             | Op::RetireLink { .. }
             | Op::SetSysctl { .. }

@@ -14,6 +14,7 @@ pub struct ObservedLink {
     pub vni: Option<u32>,
     pub port: Option<u32>,
     pub peer_index: Option<u32>,
+    pub peer_mtu: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
