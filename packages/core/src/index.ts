@@ -63,4 +63,5 @@ export type {
   Write,
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
+export { linksOf, resize, resizedNetworks } from './resize.ts';
 export { type PoolIndex, State } from './state.ts';

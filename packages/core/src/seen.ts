@@ -58,6 +58,10 @@ export function farWrong(far: ObservedLink, { netns, name, mtu, mac, master }: V
   return (master ?? far.master) === far.master ? undefined : is(`with master ${far.master ?? 'none'}`);
 }
 
+/** Of a pair whose far end may have any name, anywhere. */
+export const farMtuWrong = ({ peerMtu }: ObservedLink, { mtu }: LinkResource): string | undefined =>
+  (peerMtu ?? mtu) === mtu ? undefined : `has its other end with MTU ${peerMtu}`;
+
 export function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined, shaken: boolean): boolean {
   if (seen?.entries.has(entryOf(r, shaken))) return true;
   return r.op === 'setSysctl' && !!r.ifPresent && !seen?.observed.sysctls.some((s) => s.key === r.key);

@@ -8,9 +8,12 @@ import {
   desiredNetwork,
   type Failure,
   leaveEndpoint,
+  linksOf,
   type Op,
   plan,
   queries,
+  resize,
+  resizedNetworks,
   State,
   TABLES,
   transition,
@@ -74,12 +77,16 @@ export class World {
   async carryOut(changes: readonly Change[], touched: Touched): Promise<void> {
     const before = this.resources(touched);
     const undo = this.state.inverse(changes);
+    const resized = resizedNetworks(this.state, changes);
+    const old = linksOf(this.state, resized);
     this.commit(changes);
     const after = this.resources(touched);
-    const [applied] = await this.apply([transition(before, after)]);
+    const made = linksOf(this.state, resized);
+    // What could not be resized is left to the next full pass.
+    const applied = (await this.apply([...resize(old, made), transition(before, after)])).at(-1);
     if (!applied?.failed) return;
     this.commit(undo);
-    await this.apply([transition(after, this.resources(touched))]);
+    await this.apply([...resize(made, old), transition(after, this.resources(touched))]);
     throw new Refused(applied.failed);
   }
 

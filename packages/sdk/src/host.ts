@@ -1,4 +1,5 @@
 import {
+  type Applied,
   type Change,
   type Clock,
   type Datapath,
@@ -11,14 +12,17 @@ import {
   type HostStore,
   hasGateway,
   isFileLimit,
+  linksOf,
   type Network,
   type Op,
+  resize,
+  resizedNetworks,
   type State,
   transition,
   WeaveError,
   withLeftover,
 } from '@weave/core';
-import type { Log } from './log.ts';
+import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
 
@@ -98,18 +102,30 @@ export function createHost(parts: Parts): Host {
   async function carryOut(carry: Carry): Promise<void> {
     const before = resources(carry);
     const undo = state.inverse(carry.changes);
+    const resized = resizedNetworks(state, carry.changes);
+    const old = linksOf(state, resized);
     const filtered = touchesFirewall(state, carry);
     commit(carry.changes);
     const after = resources(carry);
-    const [applied] = await datapath.apply([[...transition(before, after), ...(carry.announce ?? [])]]);
+    const made = linksOf(state, resized);
+    const sizes = resize(old, made);
+    const answers = await datapath.apply([...sizes, [...transition(before, after), ...(carry.announce ?? [])]]);
+    const applied = answers.at(-1);
+    mendSizes(answers.slice(0, sizes.length));
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([transition(after, resources(carry))]);
+      await datapath.apply([...resize(made, old), transition(after, resources(carry))]);
       throw error;
     }
+  }
+
+  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  function mendSizes(applied: readonly Applied[]): void {
+    const links = applied.flatMap(({ failed }) => failed?.link ?? []);
+    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
