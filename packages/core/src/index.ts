@@ -37,6 +37,7 @@ export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } f
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
 export * from './kernel.ts';
 export * from './model.ts';
+export { LEAST_MTU, type MeasuredPath, networkMtu, roomOf, VXLAN_OVERHEAD } from './mtu.ts';
 export { attachName, bridgeName, GATEWAY_PREFIX, gatewayName, handoverName, hashId, portName } from './names.ts';
 export {
   adoptNetwork,
