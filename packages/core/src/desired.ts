@@ -1,7 +1,7 @@
 import { address as addressOf, cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
-import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
+import { type Endpoint, MULTICAST_ROUTE, type Network, VXLAN_PORT } from './model.ts';
 import {
   bridgeName,
   gatewayName,
@@ -33,8 +33,6 @@ export interface Unit {
   readonly resources: readonly Resource[];
 }
 
-/** IANA's port for VXLAN. */
-const VXLAN_PORT = 4789;
 const FLOOD = '00:00:00:00:00:00';
 
 /** Bridges only switch here: nothing is routed between networks, and no firewall sees their frames. */

@@ -22,6 +22,8 @@ export interface UnderlayPath {
   /** Smoothed. */
   rttMs?: number;
   minRttMs?: number;
+  /** How often a probe was not answered in time while there was a way, since the peer is listed; not those that were too large. */
+  lost: number;
   /** Of the last fifty probes: how many were not answered in time. 1 while unreachable. */
   lossRatio: number;
   /** Milliseconds since 1970: when the state became this. */
@@ -146,9 +148,9 @@ export function underlayPaths(options: UnderlayPathsOptions): UnderlayPaths {
 const keyOf = ({ id, address }: UnderlayPeer) => `${id} ${address}`;
 
 function shown({ id, address, path, state, since }: Known): UnderlayPath {
-  const { rttMs, minRttMs, lossRatio } = path.record;
+  const { rttMs, minRttMs, lossRatio, lost } = path.record;
   return {
-    ...{ peer: id, address, state, since, lossRatio: state === 'unreachable' ? 1 : lossRatio },
+    ...{ peer: id, address, state, since, lost, lossRatio: state === 'unreachable' ? 1 : lossRatio },
     ...(path.mtu === undefined ? {} : { mtu: path.mtu }),
     ...(rttMs === undefined ? {} : { rttMs, minRttMs: minRttMs! }),
   };

@@ -13,6 +13,7 @@ export class PathRecord {
   #least: number | undefined;
   #misses = 0;
   #missingAt = 0;
+  #lost = 0;
 
   /** A probe goes out. Answers what to call when it is answered. */
   sent(): (rttMs: number) => void {
@@ -37,6 +38,7 @@ export class PathRecord {
 
   missed(now: number): void {
     if (this.#misses++ === 0) this.#missingAt = now;
+    this.#lost++;
   }
 
   isSilent(now: number): boolean {
@@ -60,6 +62,10 @@ export class PathRecord {
     // The last may be on its way.
     const done = this.#probes.filter(({ arrived }, index) => arrived || index < this.#probes.length - 1);
     return done.length === 0 ? 0 : done.filter(({ arrived }) => !arrived).length / done.length;
+  }
+
+  get lost(): number {
+    return this.#lost;
   }
 
   get rttMs(): number | undefined {
