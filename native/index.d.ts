@@ -70,6 +70,12 @@ export interface Failure {
 }
 
 /**
+ * Once a probing socket was taken over by its descriptor: its port is nobody else's. Throws with the errno's name as
+ * `code`.
+ */
+export declare function keepPort(socket: number): void
+
+/**
  * A namespace's identity, which no other ever has again; `'host'` is taken too. Throws with
  * the errno's name as `code`.
  */
@@ -124,6 +130,8 @@ export interface ObservedLink {
   quiet?: boolean
   /** Of a bridge's port, where it is so: it exchanges no frames with other isolated ports. */
   isolated?: boolean
+  /** Of a veth of the switch: the MTU of its peer, in whatever namespace that is. */
+  peerMtu?: number
 }
 
 export interface ObservedNeighbour {
@@ -159,6 +167,7 @@ export type Op =
   | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; /** The near end exchanges no frames with other isolated ports of its bridge. */
   isolated?: boolean; peer: Peer }
   | { op: 'setLink'; netns: string; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
+  | { op: 'setPeer'; netns: string; name: string; mtu: number; peer: string }
   | { op: 'deleteLink'; netns: string; name: string }
   | { op: 'retireLink'; netns: string; name: string }
   | { op: 'addAddress'; netns: string; link: string; address: string }
@@ -182,6 +191,13 @@ export interface Peer {
   master?: string
   up: boolean
 }
+
+/**
+ * A UDP socket in the host, bound to an address, whose packets are never fragmented on their way: the descriptor, for
+ * `dgram.Socket.bind({ fd })`. What is larger than the link's MTU is refused with EMSGSIZE. Throws with the errno's
+ * name as `code`.
+ */
+export declare function probeSocket(address: string, port: number): number
 
 /**
  * What to read: everything in a namespace, or only the links named, with their addresses, neighbours and

@@ -71,6 +71,17 @@ impl From<Op> for weave_kernel::Op {
                 mac,
                 master,
             },
+            Op::SetPeer {
+                netns,
+                name,
+                mtu,
+                peer,
+            } => Self::SetPeer {
+                netns,
+                name,
+                mtu,
+                peer,
+            },
             Op::DeleteLink { netns, name } => Self::DeleteLink { netns, name },
             Op::RetireLink { netns, name } => Self::RetireLink { netns, name },
             Op::AddAddress {

@@ -34,6 +34,8 @@ pub struct ObservedLink {
     pub quiet: Option<bool>,
     /// Of a bridge's port, where it is so: it exchanges no frames with other isolated ports.
     pub isolated: Option<bool>,
+    /// Of a veth of the switch: the MTU of its peer, in whatever namespace that is.
+    pub peer_mtu: Option<u32>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -118,6 +120,7 @@ impl From<weave_kernel::ObservedLink> for ObservedLink {
             peer_index: link.peer_index,
             quiet: link.quiet.then_some(true),
             isolated: link.isolated.then_some(true),
+            peer_mtu: link.peer_mtu,
         }
     }
 }

@@ -64,6 +64,14 @@ pub enum Op {
         mac: Option<String>,
         master: Option<String>,
     },
+    /// Sets the MTU of a pair's far end, wherever somebody moved it and whatever he calls it: in the namespace `peer`, or
+    /// still in the host. ENODEV where it is in neither.
+    SetPeer {
+        netns: String,
+        name: String,
+        mtu: u32,
+        peer: String,
+    },
     /// Answers when the link is gone. An absent link or namespace is a success.
     DeleteLink { netns: String, name: String },
     /// Answers at once: the link is out of use and its name is free; it is deleted soon after.

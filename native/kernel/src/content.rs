@@ -75,6 +75,7 @@ pub fn is_content(op: &Op) -> bool {
         Op::AddBridge(_)
             | Op::AddVxlan(_)
             | Op::AddVeth(_)
+            | Op::SetPeer { .. }
             | Op::DeleteLink { .. }
             | Op::RetireLink { .. }
             | Op::SetSysctl { .. }

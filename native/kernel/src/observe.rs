@@ -18,6 +18,7 @@ use crate::{
         ObservedSysctl,
     },
     op::Query,
+    pair,
     parse::{self, Cidr, format_mac},
     request::Request,
     site::{Site, Sites},
@@ -36,6 +37,7 @@ pub fn observe(sites: &mut Sites, query: &Query) -> Observed {
     }
     let observed = contain(|| {
         let mut reader = Reader::new(sites.at(&query.netns)?);
+        reader.sees_far = query.netns == SWITCH;
         match &query.links {
             None => reader.everything()?,
             Some(names) => reader.named(names)?,
@@ -97,6 +99,8 @@ struct Reader<'a> {
     names: HashMap<u32, String>,
     vxlans: HashSet<u32>,
     observed: Observed,
+    /// Whether the other ends of pairs are looked at too.
+    sees_far: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -106,6 +110,7 @@ impl<'a> Reader<'a> {
             names: HashMap::new(),
             vxlans: HashSet::new(),
             observed: Observed::default(),
+            sees_far: false,
         }
     }
 
@@ -151,7 +156,13 @@ impl<'a> Reader<'a> {
             Some(index) => self.name(index)?,
             None => None,
         };
+        let far = if self.sees_far {
+            pair::far_of(self.site, &link)?
+        } else {
+            None
+        };
         self.observed.links.push(ObservedLink {
+            peer_mtu: far.map(|far| far.mtu),
             peer_index: link.lower.filter(|_| link.kind == "veth"),
             // The loopback has no kind of its own.
             kind: if link.name == "lo" && link.kind.is_empty() {

@@ -19,6 +19,7 @@ pub struct ObservedLink {
     pub quiet: bool,
     /// Of a bridge's port: it exchanges no frames with other isolated ports.
     pub isolated: bool,
+    pub peer_mtu: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

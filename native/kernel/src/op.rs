@@ -67,6 +67,13 @@ pub enum Op {
         mac: Option<String>,
         master: Option<String>,
     },
+    /// The MTU of a pair's other end, wherever it was moved and however it is called: in `peer`, or still in the host.
+    SetPeer {
+        netns: String,
+        name: String,
+        mtu: u32,
+        peer: String,
+    },
     /// `ip link del NAME`; answers when the link is gone.
     DeleteLink {
         netns: String,
@@ -158,6 +165,7 @@ impl Op {
             Self::AddVxlan(_) => "addVxlan",
             Self::AddVeth(_) => "addVeth",
             Self::SetLink { .. } => "setLink",
+            Self::SetPeer { .. } => "setPeer",
             Self::DeleteLink { .. } => "deleteLink",
             Self::RetireLink { .. } => "retireLink",
             Self::AddAddress { .. } => "addAddress",
@@ -180,6 +188,7 @@ impl Op {
             | Self::AddVxlan(Vxlan { netns, .. })
             | Self::AddVeth(Veth { netns, .. })
             | Self::SetLink { netns, .. }
+            | Self::SetPeer { netns, .. }
             | Self::DeleteLink { netns, .. }
             | Self::RetireLink { netns, .. }
             | Self::AddAddress { netns, .. }
@@ -203,6 +212,7 @@ impl Op {
             | Self::AddVxlan(Vxlan { name, .. })
             | Self::AddVeth(Veth { name, .. })
             | Self::SetLink { name, .. }
+            | Self::SetPeer { name, .. }
             | Self::DeleteLink { name, .. }
             | Self::RetireLink { name, .. } => Some(name),
             Self::AddAddress { link, .. }

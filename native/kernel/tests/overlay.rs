@@ -230,5 +230,9 @@ fn ten_thousand_entries_are_taken_and_read_back() {
     host.apply_all((0..10_000).map(|n| fdb(&mac(n), "192.168.7.2")).collect());
     let observed = host.observe("switch", None);
     assert_eq!(observed.code, None);
-    assert_eq!(observed.fdb.len(), 20_000, "of the device, and of its bridge");
+    assert_eq!(
+        observed.fdb.len(),
+        20_000,
+        "of the device, and of its bridge"
+    );
 }

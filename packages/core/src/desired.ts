@@ -125,12 +125,12 @@ const port = (network: Network, { id, shard }: Endpoint) =>
   }) as const;
 
 /** The engine finishes the work: it moves the link, names it, gives it its addresses and brings it up. */
-const handover = (network: Network, endpoint: Endpoint): Resource[] => [
-  {
-    ...port(network, endpoint),
-    peer: { netns: HOST, name: handoverName(endpoint.id), mtu: network.mtu, mac: endpoint.mac, up: false },
-  },
-];
+function handover(network: Network, endpoint: Endpoint): Resource[] {
+  if (endpoint.sandbox?.kind !== 'engine') return [];
+  const { id, mac, sandbox } = endpoint;
+  const far = { netns: HOST, name: handoverName(id), mtu: network.mtu, mac, up: false, goesTo: sandbox.key };
+  return [{ ...port(network, endpoint), peer: far }];
+}
 
 function attachment(network: Network, endpoint: Endpoint): Resource[] {
   if (endpoint.sandbox?.kind !== 'netns') return [];

@@ -53,6 +53,7 @@ export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestP
 export { admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';
+export { LEAST_MTU, type MeasuredPath, networkMtu, roomOf, VXLAN_OVERHEAD } from './mtu.ts';
 export { attachName, bridgeName, GATEWAY_PREFIX, gatewayName, handoverName, hashId, portName } from './names.ts';
 export {
   adoptNetwork,
@@ -80,5 +81,6 @@ export type {
   Write,
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
+export { linksOf, resize, resizedNetworks } from './resize.ts';
 export { type PoolIndex, State } from './state.ts';
 export { mustFit } from './transaction.ts';

@@ -56,11 +56,15 @@ export interface VethPeer {
   /** A bridge in the peer's own namespace. */
   master?: string;
   up: boolean;
+  /** Where an engine takes it; it is nobody's but the engine's how it is called there. */
+  goesTo?: Netns;
 }
 
 export type Op =
   | Resource
   | { op: 'setLink'; netns: Netns; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
+  /** The MTU of a pair's other end, by whatever name, in `peer` or still in the host. ENODEV: it is in neither. */
+  | { op: 'setPeer'; netns: Netns; name: string; mtu: number; peer: Netns }
   /** Answers when the link is gone. */
   | { op: 'deleteLink'; netns: Netns; name: string }
   /** Answers at once: the link carries nothing any more, its name is free, and it is reaped soon after. */
@@ -127,6 +131,8 @@ export interface ObservedLink {
   index?: number;
   /** Of a veth: the index of its other end, in that end's namespace. */
   peerIndex?: number;
+  /** Of a veth of the switch: the MTU of its other end, wherever that is. */
+  peerMtu?: number;
 }
 
 export interface Observed {

@@ -168,6 +168,9 @@ export const SUBNET_SOURCES = {
 /** 1500 less VXLAN over IPv6 (40 + 8 + 8 + 14): fits either underlay. */
 export const DEFAULT_MTU = 1430;
 
+/** IANA's. */
+export const VXLAN_PORT = 4789;
+
 export const MULTICAST_ROUTE = '224.0.0.0/4';
 
 export const SELF = 'self';

@@ -1,10 +1,8 @@
 import { type Resource, SWITCH } from './kernel.ts';
-import type { Endpoint, Network } from './model.ts';
+import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
 import type { State } from './state.ts';
 
-/** IANA's port for VXLAN. */
-const VXLAN_PORT = 4789;
 const FLOOD = '00:00:00:00:00:00';
 
 /** Whether this host has anything of a network. */

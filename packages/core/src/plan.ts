@@ -1,5 +1,6 @@
 import type { Unit } from './desired.ts';
 import { type Observed, type Op, type Query, type Resource, SWITCH } from './kernel.ts';
+import { setFarMtu } from './resize.ts';
 import {
   ends,
   farEnd,
@@ -16,7 +17,7 @@ import {
   setsAllIpv6,
   type Veth,
 } from './resource.ts';
-import { farOf, farWrong, isEmptied, isThere, madeAnew, see, type World, wrong } from './seen.ts';
+import { farMtuWrong, farOf, farWrong, isEmptied, isThere, madeAnew, see, type World, wrong } from './seen.ts';
 import { strayContents, strayLinks } from './strays.ts';
 
 /** Operations that stand or fall together, in order. */
@@ -148,12 +149,15 @@ function repairUnit(resources: readonly Resource[], going: Going, world: World, 
   });
 }
 
-/** Nothing when the link is there and right. Of a pair that was handed over only the near end is ours to mend. */
+/** Nothing when the link is there and right. Of a far end that was handed over only the MTU is ours to mend. */
 function repairLink(r: LinkResource, world: World): Repair[] {
   const link = world.get(r.netns)?.links.get(r.name);
   const repair = (op: Op, why: string | undefined) => (why ? [{ op, why: `${identity(r)} ${why}` }] : []);
   // A pair that is gone went with its container, and is not made again.
-  if (isHandedOver(r)) return link ? repair(mendNearEnd(r), wrong(link, r)) : [];
+  if (isHandedOver(r))
+    return link
+      ? [...repair(mendNearEnd(r), wrong(link, r)), ...repair(setFarMtu(r as Veth), farMtuWrong(link, r))]
+      : [];
   const far = r.op === 'addVeth' ? farOf(r, world) : undefined;
   return repair(r, madeAnew(r, world) ?? wrong(link!, r) ?? (far && farWrong(far, (r as Veth).peer)));
 }

@@ -79,6 +79,10 @@ export function farWrong(far: ObservedLink, { netns, name, mtu, mac, master }: V
   return (master ?? far.master) === far.master ? undefined : is(`with master ${far.master ?? 'none'}`);
 }
 
+/** Of a pair whose far end may have any name, anywhere. */
+export const farMtuWrong = ({ peerMtu }: ObservedLink, { mtu }: LinkResource): string | undefined =>
+  (peerMtu ?? mtu) === mtu ? undefined : `has its other end with MTU ${peerMtu}`;
+
 export function isThere(r: Exclude<Resource, LinkResource>, seen: Seen | undefined, shaken: boolean): boolean {
   if (seen?.entries.has(entryOf(r, shaken)))
     return r.op !== 'addFdb' || isList(r.mac) || seen.entries.has(`${r.link} fdb ${r.mac} ${BRIDGE}`);

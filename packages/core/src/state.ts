@@ -217,7 +217,8 @@ export class State {
     mark(this.#byNetwork, network, id, enter);
     count(this.#members, network, endpoint.peer, enter);
     if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
-    if (container) mark(this.#bySandbox, container.id, id, enter);
+    // Of another host's container this one's engine knows nothing.
+    if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
       const shards = this.#shards.get(network) ?? [];
       const shard = endpoint.shard ?? 0;

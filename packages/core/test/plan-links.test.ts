@@ -2,7 +2,7 @@ import { bridgeName, HOST, handoverName, portName, SWITCH } from '@weave/core';
 import t from 'tap';
 import { vxlanName } from '../src/names.ts';
 import { hex } from './given.ts';
-import { bridge, type Drift, far, HOSTS, near, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+import { bridge, type Drift, far, HOSTS, near, OUT, on, repairs, SANDBOX, stateOf, WEB } from './golden.ts';
 
 t.test('plan: links', async (t) => {
   const table: Drift[] = [
@@ -120,6 +120,17 @@ t.test('plan: links', async (t) => {
       want: `
       endpoint/e2
         set switch wv‹e2› up mtu 1430 master wb‹blue›
+      `,
+    },
+    {
+      name: 'an engine’s end in its sandbox, with another MTU',
+      meddle: async (kernel) => {
+        kernel.moveLink(HOST, handoverName(hex(2)), SANDBOX, 'eth0');
+        await kernel.apply([[{ op: 'setLink', netns: SANDBOX, name: 'eth0', mtu: 1280 }]]);
+      },
+      want: `
+      endpoint/e2
+        set far end of switch wv‹e2› in /sandbox/1 mtu 1430
       `,
     },
     {

@@ -8,9 +8,12 @@ import {
   desired,
   type Failure,
   leaveEndpoint,
+  linksOf,
   type Op,
   plan,
   queries,
+  resize,
+  resizedNetworks,
   State,
   TABLES,
   type Touched,
@@ -69,12 +72,16 @@ export class World {
     const resources = () => this.resources(about, also);
     const before = resources();
     const undo = this.state.inverse(changes);
+    const resized = resizedNetworks(this.state, changes);
+    const old = linksOf(this.state, resized);
     this.commit(changes);
     const after = resources();
-    const [applied] = await this.apply([transition(before, after)]);
+    const made = linksOf(this.state, resized);
+    // What could not be resized is left to the next full pass.
+    const applied = (await this.apply([...resize(old, made), transition(before, after)])).at(-1);
     if (!applied?.failed) return;
     this.commit(undo);
-    await this.apply([transition(after, resources())]);
+    await this.apply([...resize(made, old), transition(after, resources())]);
     throw new Refused(applied.failed);
   }
 

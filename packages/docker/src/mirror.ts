@@ -18,7 +18,7 @@ export interface Mirror {
 export function mirrorNetworks(connection: Connection): Mirror {
   const { weave, log, signal } = connection;
   const events = weave.events();
-  const told = new Set<string>();
+  const seen: Seen = { told: new Set(), shared: new Set() };
   let wanted = false;
   let running: Promise<void> | undefined;
 
@@ -33,7 +33,7 @@ export function mirrorNetworks(connection: Connection): Mirror {
     while (wanted && !signal.aborted) {
       wanted = false;
       await delay(SETTLE_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted || (await agree(connection, told))) continue;
+      if (signal.aborted || (await agree(connection, seen))) continue;
       await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
       wanted = true;
     }
@@ -52,8 +52,15 @@ export function mirrorNetworks(connection: Connection): Mirror {
   };
 }
 
+interface Seen {
+  /** What was complained of already. */
+  readonly told: Set<string>;
+  /** Ids of networks that are or were shared. */
+  readonly shared: Set<string>;
+}
+
 /** Whether all is as it should be, as far as that can be. */
-async function agree({ weave, docker, log, signal }: Connection, told: Set<string>): Promise<boolean> {
+async function agree({ weave, docker, log, signal }: Connection, { told, shared: before }: Seen): Promise<boolean> {
   if (!(await weave.status()).cluster?.id) return true;
   let isDone = true;
   const attempt = (what: string, network: string, work: () => Promise<unknown>) =>
@@ -76,8 +83,10 @@ async function agree({ weave, docker, log, signal }: Connection, told: Set<strin
           docker.createNetwork(engineNetwork(network) as Docker.NetworkCreateOptions),
         );
     const known = new Set(shared.map(({ id }) => id));
+    for (const id of known) before.add(id);
+    const isGone = (id: string | undefined) => id !== undefined && !known.has(id);
     for (const { Id, Name, Labels } of ours)
-      if (Labels?.[NETWORK_OPTION] && !known.has(Labels[NETWORK_OPTION]))
+      if (isGone(Labels?.[NETWORK_OPTION]) || (before.has(Id) && isGone(Id)))
         await attempt('a network could not be removed from the engine', Name, () => docker.getNetwork(Id).remove());
   });
   return isDone;

@@ -2,6 +2,7 @@ export { captured, type Frame } from './capture.ts';
 export { type Interface, interfacesOf, pinging, shownBy } from './container.ts';
 export { ALL_AGREE, checked, type Daemon, daemonPid, killDaemon, startDaemon } from './daemon.ts';
 export type { Dockerd } from './dockerd.ts';
+export { type Etcd, startEtcd } from './etcd.ts';
 export type { Host, HostOptions } from './host.ts';
 export { type Interposed, interpose } from './interpose.ts';
 export { createLab, type Lab, type LabOptions } from './lab.ts';

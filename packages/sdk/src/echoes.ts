@@ -11,11 +11,11 @@ export function withEchoes(datapath: Datapath) {
   const until = new Map<string, number>();
   return {
     isEcho: (link: string): boolean => (until.get(link) ?? 0) > performance.now(),
-    async apply(ops: readonly Op[]): Promise<Applied | undefined> {
-      if (ops.length === 0) return undefined;
-      const links = new Set(ops.flatMap(sounding));
+    async apply(batches: readonly (readonly Op[])[]): Promise<Applied[]> {
+      if (batches.every((ops) => ops.length === 0)) return [];
+      const links = new Set(batches.flat().flatMap(sounding));
       for (const link of links) until.set(link, Number.POSITIVE_INFINITY);
-      const [applied] = await datapath.apply([ops]);
+      const applied = await datapath.apply(batches);
       for (const link of links) until.set(link, performance.now() + ECHO_MS);
       return applied;
     },

@@ -1,4 +1,5 @@
 import {
+  type Applied,
   type Change,
   type Clock,
   type Consequences,
@@ -9,8 +10,11 @@ import {
   type FirewallRules,
   type HostStore,
   hasGateway,
+  linksOf,
   type Network,
   type Op,
+  resize,
+  resizedNetworks,
   type State,
   type Touched,
   touched,
@@ -107,16 +111,23 @@ export function createHost(parts: Parts): Host {
     const also = consequences(state, carry.changes);
     const before = touched(state, carry, also);
     const undo = state.inverse(carry.changes);
+    const resized = resizedNetworks(state, carry.changes);
+    const old = linksOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
     const after = touched(state, carry, also);
-    const applied = await apply([...transition(before, after), ...(carry.announce ?? [])]);
+    const made = linksOf(state, resized);
+    const sizes = resize(old, made);
+    const ops = [...transition(before, after), ...(carry.announce ?? [])];
+    const answers = await apply([...sizes, ops]);
+    const applied = answers.at(-1);
+    mendSizes(answers.slice(0, sizes.length));
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await apply(transition(after, touched(state, carry, also)));
+      await apply([...resize(made, old), transition(after, touched(state, carry, also))]);
       throw error;
     }
   }
@@ -139,12 +150,24 @@ export function createHost(parts: Parts): Host {
   async function follow(carry: Carry): Promise<void> {
     const also = consequences(state, carry.changes);
     const before = touched(state, carry, also);
+    const resized = resizedNetworks(state, carry.changes);
+    const old = linksOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const applied = await apply(transition(before, touched(state, carry, also)));
+    const sizes = resize(old, linksOf(state, resized));
+    const ops = transition(before, touched(state, carry, also));
+    const answers = await apply([...sizes, ops]);
+    const applied = answers.at(-1);
+    mendSizes(answers.slice(0, sizes.length));
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
     if (filtered || touchesFirewall(state, carry, also))
       await inBackground(log, 'the packet filter could not be set', filter);
+  }
+
+  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  function mendSizes(applied: readonly Applied[]): void {
+    const links = applied.flatMap(({ failed }) => failed?.link ?? []);
+    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */

@@ -25,6 +25,7 @@ import type { Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
+import { type EtcdOptions, etcdDirectory } from './etcd.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
@@ -59,6 +60,8 @@ export interface OpenOptions {
   timers?: Timers;
   /** What this host shares with others; absent: it is alone. Closed with Weave. */
   directory?: Directory;
+  /** The same, in an etcd. */
+  etcd?: EtcdOptions;
   /** The address at which other hosts reach this one. */
   underlay?: string;
 }
@@ -115,7 +118,8 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
-  if (options.directory) host.cluster = createCluster(host, options.directory, options.timers);
+  const directory = options.directory ?? (options.etcd && (await etcdDirectory(options.etcd)));
+  if (directory) host.cluster = createCluster(host, directory, options.timers);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -210,6 +214,8 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     async reset() {
       clearInterval(passes);
       endDrift();
+      await host.cluster?.close({ leave: true });
+      host.cluster = undefined;
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

@@ -189,7 +189,8 @@ export interface Weave extends AsyncDisposable {
     detach(id: string): Promise<void>;
     /** Unknown ids are a success. */
     remove(id: string): Promise<void>;
-    list(filter?: { network?: string | undefined }): Promise<Endpoint[]>;
+    /** Those of this host; `everywhere`: also those of others, on the networks that this host is on. */
+    list(filter?: { network?: string | undefined; everywhere?: boolean | undefined }): Promise<Endpoint[]>;
     /** Ports that an engine publishes, of an endpoint whose gateway is Weave. */
     publish(id: string, ports: PublishedPort[]): Promise<void>;
   };

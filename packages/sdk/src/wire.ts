@@ -126,7 +126,10 @@ export const VERBS = {
   ),
   'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
   'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
-  'endpoints.list': verb(Type.Object({ network: Type.Optional(Text) }, Strict), (w, p) => w.endpoints.list(p)),
+  'endpoints.list': verb(
+    Type.Object({ network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()) }, Strict),
+    (w, p) => w.endpoints.list(p),
+  ),
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
     w.endpoints.publish(p.id, p.ports),
   ),

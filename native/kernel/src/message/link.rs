@@ -174,6 +174,16 @@ pub fn get_index(index: u32) -> Request {
     Request::get(RouteNetlinkMessage::GetLink(message))
 }
 
+/// In a namespace that has a number here.
+pub fn get_index_in(index: u32, netns: Option<i32>) -> Request {
+    let mut message = without_statistics();
+    message.header.index = index;
+    message
+        .attributes
+        .extend(netns.map(LinkAttribute::IfNetnsId));
+    Request::get(RouteNetlinkMessage::GetLink(message))
+}
+
 pub fn dump() -> Request {
     Request::dump(RouteNetlinkMessage::GetLink(without_statistics()))
 }

@@ -96,8 +96,9 @@ export const followCases = [
     end();
     const before = [...unheard];
     const following = follow(directory, 'k/');
+    await until(() => following.told.length > 0, 'it follows');
     await put(other, 'k/1', 'before');
-    await until(() => following.values.size === 1, 'it follows');
+    await until(() => following.values.size === 1, 'it is told');
     await cut(directory);
     await rejects(directory.list(''), 'WEAVE_DIRECTORY_UNREACHABLE', 'list');
     await rejects(directory.commit({ writes: [] }), 'WEAVE_DIRECTORY_UNREACHABLE', 'commit');

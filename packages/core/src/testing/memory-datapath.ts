@@ -1,4 +1,4 @@
-import type { Applied, Changed, Netns, Observed, Op, Query } from '../kernel.ts';
+import { type Applied, type Changed, type Netns, type Observed, type Op, type Query, SWITCH } from '../kernel.ts';
 import type { Datapath } from '../ports.ts';
 import { Errno, type ErrnoCode } from './errno.ts';
 import { listing } from './listing.ts';
@@ -152,7 +152,7 @@ function observe(kernel: MemoryKernel, query: Query): Observed {
   const links = query.links ? query.links.flatMap((name) => netns.links.get(name) ?? []) : all;
   return {
     netns: query.netns,
-    links: links.map(describe),
+    links: links.map((link) => describe(link, query.netns === SWITCH)),
     addresses: links.flatMap((l) => l.addresses.map((address) => ({ link: l.name, address }))),
     routes: all.flatMap((l) => [
       ...l.connected().map((destination) => ({ link: l.name, destination })),
@@ -171,24 +171,12 @@ function sysctlAt(netns: MemoryNetns, key: string): { key: string; value: string
   return value === undefined ? [] : [{ key, value }];
 }
 
-function describe({
-  name,
-  kind,
-  mac,
-  mtu,
-  up,
-  index,
-  peer,
-  master,
-  vni,
-  local,
-  quiet,
-  isolated,
-  alias,
-}: MemoryLink): Observed['links'][number] {
+function describe(link: MemoryLink, seesFar: boolean): Observed['links'][number] {
+  const { name, kind, mac, mtu, up, index, peer, master, vni, local, quiet, isolated, alias } = link;
   return {
     ...{ name, kind, mac, mtu, up, index },
     ...(peer ? { peerIndex: peer.index } : {}),
+    ...(peer && seesFar ? { peerMtu: peer.mtu } : {}),
     ...(master ? { master: master.name } : {}),
     ...(vni === undefined ? {} : { vni }),
     ...(local === undefined ? {} : { local }),

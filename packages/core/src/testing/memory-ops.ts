@@ -1,5 +1,5 @@
 import { cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../address.ts';
-import { type Op, SWITCH, type VethPeer } from '../kernel.ts';
+import { HOST, type Op, SWITCH, type VethPeer } from '../kernel.ts';
 import { isList } from '../resource.ts';
 import { Errno } from './errno.ts';
 import { checkName, type MemoryKernel, type MemoryLink, type MemoryNetns } from './memory-kernel.ts';
@@ -24,6 +24,9 @@ export function perform(kernel: MemoryKernel, op: Op): void {
       break;
     case 'setLink':
       setLink(kernel, op);
+      break;
+    case 'setPeer':
+      setPeer(kernel, op);
       break;
     case 'deleteLink':
     case 'retireLink':
@@ -163,6 +166,14 @@ function setLink(kernel: MemoryKernel, op: On<'setLink'>): void {
   if (op.mtu !== undefined) link.mtu = op.mtu;
   if (op.mac !== undefined) link.setMac(op.mac);
   if (op.up !== undefined) link.setUp(op.up);
+}
+
+function setPeer(kernel: MemoryKernel, { netns, name, mtu, peer }: On<'setPeer'>): void {
+  const far = kernel.link(netns, name).peer;
+  const places = [peer, HOST].map((path) => kernel.namespaces.get(path));
+  if (!far || !places.includes(far.netns))
+    throw new Errno('ENODEV', `the other end of "${name}" is not in ${peer}`, { link: name });
+  far.mtu = mtu;
 }
 
 function mustBeUp(link: MemoryLink): void {

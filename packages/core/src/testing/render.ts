@@ -25,6 +25,7 @@ const VERBS: Record<Op['op'], string> = {
   addFdb: 'fdb',
   setSysctl: 'sysctl',
   setLink: 'set',
+  setPeer: 'set far end of',
   deleteLink: 'delete link',
   retireLink: 'retire link',
   deleteAddress: 'delete address',
@@ -49,6 +50,8 @@ function words(op: Op): (string | number)[] {
       return vethWords(op);
     case 'setLink':
       return setWords(op);
+    case 'setPeer':
+      return [op.name, 'in', op.peer, 'mtu', op.mtu];
     case 'deleteLink':
     case 'retireLink':
       return [op.name];

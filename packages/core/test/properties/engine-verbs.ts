@@ -159,13 +159,12 @@ export const engineVerbs = {
   async join(w, { a, b }) {
     const unjoined = known(w).filter(({ id }) => !w.state.endpoints.get(id)?.sandbox);
     const { id, seen, network } = of(unjoined, a);
-    const sandbox = `/sandbox/${b % 3}`;
+    const sandbox = of(PATHS, b);
     await call(w, () => w.verb(joinEndpoint(w.state, id, sandbox).changes, { endpoints: [id] }));
     network.endpoints.set(id, { ...seen, sandbox });
     await isRight(w, w.state.endpoint(id));
-    const path = of(PATHS, b);
     // The engine takes it, or has not come to it yet.
-    if (b % 4 && w.kernel.netnsId(path)) w.kernel.moveLink(HOST, handoverName(id), path, `weng${w.serial++}`);
+    if (b % 5 && w.kernel.netnsId(sandbox)) w.kernel.moveLink(HOST, handoverName(id), sandbox, `weng${w.serial++}`);
   },
   async publish(w, { a, b }) {
     const endpoint = of(

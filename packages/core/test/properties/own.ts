@@ -70,6 +70,12 @@ export const ownVerbs = {
     const made = c % 6 ? changes : changes.map((change) => elsewhere(change));
     await w.verb(made, { networks: [network.id] });
   },
+  /** The paths between its hosts are others by now. */
+  async resize(w, { a, b }) {
+    const network = of(networks(w), a);
+    const record = { ...network, mtu: of([1280, 1430, 8950], b) };
+    await w.verb([{ table: 'network', id: network.id, record }], { networks: [network.id] });
+  },
   async remove(w, { a, b }) {
     const unused = networks(w).filter((n) => n.owner === 'weave' && w.state.endpointsOf(n.id).length === 0);
     const name = b % 2 ? of(unused, a).name : of(NAMES, a);

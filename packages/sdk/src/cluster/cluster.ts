@@ -5,10 +5,15 @@ import { createClaims } from './claims.ts';
 import type { Context } from './context.ts';
 import { createDefinitions } from './definitions.ts';
 import { beginCluster, register } from './join.ts';
+import { leaveCluster } from './leave.ts';
 import { createMembers } from './members.ts';
 import { createPublisher } from './publish.ts';
 import { createSession } from './session.ts';
 import { realTimers, type Timers } from './timers.ts';
+
+/** How long a directory that does not answer is waited for by who needs it. */
+const JOIN_MS = 30_000;
+const LOOK_MS = 100;
 
 export interface ClusterStatus {
   /** Absent before this host has joined. */
@@ -41,7 +46,8 @@ export interface Cluster {
   rebuild(): Promise<void>;
   /** Changes what this host tells of itself. */
   tell(self: Partial<Pick<Peer, 'underlay' | 'mtu' | 'name'>>): Promise<void>;
-  close(options?: { endLease?: boolean }): Promise<void>;
+  /** With `leave` this host belongs to the cluster no more, and what it held is free. */
+  close(options?: { leave?: boolean }): Promise<void>;
 }
 
 export function createCluster(host: Host, directory: Directory, timers: Timers = realTimers): Cluster {
@@ -85,6 +91,8 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     },
     settled: () => publisher.settled(),
     async joined() {
+      for (let waited = 0; !context.reachable && waited < JOIN_MS; waited += LOOK_MS)
+        await new Promise<void>((over) => timers.after(LOOK_MS, over));
       await session.step();
       const { problem } = session.status();
       if (!state.cluster || problem) fail('WEAVE_DIRECTORY_UNREACHABLE', problem ?? 'the directory does not answer');
@@ -99,11 +107,12 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
       host.follow({ changes: [{ table: 'peer', id: self.id, record: self }], networks: [...state.networks.keys()] });
       if (context.fence > 0) await register(context);
     },
-    async close(options) {
+    async close({ leave = false } = {}) {
       await session.end();
       members.end();
       publisher.end();
-      await directory.close(options);
+      if (leave) await leaveCluster(context);
+      await directory.close({ endLease: leave });
     },
   };
 }

@@ -37,8 +37,10 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
       }),
     detach: (id) => host.inTurn(id, () => host.carryOut({ changes: leaveEndpoint(state, id), endpoints: [id] })),
     remove: (id) => host.inTurn(id, () => host.carryOut({ changes: deleteEndpoint(state, id), endpoints: [id] })),
-    list: async ({ network } = {}) =>
-      network === undefined ? [...state.endpoints.values()] : state.endpointsOf(state.network(network).id),
+    list: async ({ network, everywhere = false } = {}) => {
+      const all = network === undefined ? [...state.endpoints.values()] : state.endpointsOf(state.network(network).id);
+      return everywhere ? all : all.filter((e) => e.peer === state.self);
+    },
     publish: (id, ports) =>
       host.inTurn(id, async () => {
         if (!hasGateway(state.networks.get(state.endpoint(id).network)!)) return;

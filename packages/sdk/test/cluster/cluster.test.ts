@@ -32,7 +32,7 @@ const attach = ({ rig }: Member, name: string, ...addresses: string[]) =>
   rig.here.attach({ container: rig.run(name).name }, addresses);
 
 const seenBy = async ({ rig }: Member): Promise<string[]> =>
-  (await rig.here.endpoints.list()).flatMap((e: Endpoint) => e.addresses).sort();
+  (await rig.here.endpoints.list({ everywhere: true })).flatMap((e: Endpoint) => e.addresses).sort();
 
 test('two hosts hand out different addresses, and know of each other', async (t) => {
   const { all } = await hosts(t, 2);
