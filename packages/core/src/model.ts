@@ -5,7 +5,7 @@ export interface Peer {
   /** 32 hex digits, chosen once at random. */
   readonly id: string;
   readonly name: string;
-  /** Where its VXLAN endpoint is on the underlay, in its one spelling; absent on a host that is alone. */
+  /** Where its VXLAN endpoint is on the underlay; absent on a host that is alone. */
   readonly underlay?: string;
   /** The smallest MTU of its paths to hosts that it shares a network with, in bytes of the underlay. */
   readonly mtu?: number;

@@ -1,3 +1,4 @@
+import { formatAddress, parseAddress } from './address.ts';
 import { type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
@@ -18,7 +19,13 @@ const isSpread = (state: State, network: string): boolean =>
 export const joinsOthers = (self: string, members: { has(peer: string): boolean; readonly size: number }) =>
   members.has(self) && members.size > 1;
 
-export const underlayOf = (state: State, peer: string) => state.peers.get(peer)?.underlay;
+export const underlayOf = (state: State, peer: string) => spelled(state.peers.get(peer)?.underlay);
+
+/** As the kernel will spell it, or it would look wrong there for ever. */
+export function spelled(text: string | undefined): string | undefined {
+  const address = text === undefined ? undefined : parseAddress(text);
+  return address && formatAddress(address);
+}
 
 /** Where another host is reached; nowhere over the other family. */
 function destinationOf(state: State, peer: string): string | undefined {

@@ -95,7 +95,7 @@ t.test('desired: networks on several hosts', async (t) => {
     {
       name: 'over IPv6, and a host that is reached over IPv4 only',
       state: stateOf(
-        peer({ id: SELF, name: 'h1', underlay: '2001:db8::1' }),
+        peer({ id: SELF, name: 'h1', underlay: '2001:DB8:0::1' }),
         peer(other),
         peer({ id: 'e'.repeat(32), name: 'h3', underlay: '2001:db8::3' }),
         network('six', ['fd02::/64']),

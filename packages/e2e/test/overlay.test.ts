@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change, Network } from '@weave/core';
 import tap, { type Test, test } from 'tap';
 import { captured, createLab, type Frame, type Host, learn, recordsOf, told } from '../src/index.ts';
@@ -85,6 +86,7 @@ for (const family of ['IPv4', 'IPv6'] as const)
     await t.test('the known are reached without asking', known);
     await t.test('one network, one set of hosts', exactly);
     await t.test('what nobody told of is found all the same', unknown);
+    await t.test('an address moves to another host', moves);
     await t.test('the gateway is everybody’s own', gateway);
     for (const host of lab.hosts) t.equal((await host.exec(['weave', 'check'])).code, 0, 'and still is');
   });
@@ -153,6 +155,20 @@ async function unknown(t: Test): Promise<void> {
   // Nobody's: a full pass would take them from an interface that Weave made.
   await on(h2, 'c2', 'ip', 'addr', 'del', '10.50.0.200/24', 'dev', 'ethwe-blue');
   await on(h2, 'c2', 'ip', 'addr', 'del', 'fd50::200/64', 'dev', 'ethwe-blue');
+}
+
+/** As keepalived does it. Nothing but gratuitous ARP tells: by itself the old place is believed for most of a minute. */
+async function moves(t: Test): Promise<void> {
+  const address = ['10.50.0.201/32', 'dev', 'ethwe-blue'];
+  // What went from c2 just now is looked into, and then what is nobody's goes as well.
+  await sleep(2000);
+  await on(h1, 'd1', 'ip', 'addr', 'add', ...address);
+  await reaches(t, h1, 'c1', '10.50.0.201');
+  await on(h1, 'd1', 'ip', 'addr', 'del', ...address);
+  await on(h2, 'c2', 'ip', 'addr', 'add', ...address);
+  await on(h2, 'c2', 'busybox', 'arping', '-U', '-c3', '-I', 'ethwe-blue', '10.50.0.201');
+  await reaches(t, h1, 'c1', '10.50.0.201');
+  await on(h2, 'c2', 'ip', 'addr', 'del', ...address);
 }
 
 async function gateway(t: Test): Promise<void> {

@@ -171,11 +171,12 @@ export function createReconciler(parts: Parts): Reconciler {
     mendFilter: (where) => inTurn(() => mendFilter(where), undefined),
     async differences() {
       const { seen, changed } = await observed(desired(state));
-      const units = desired(state).filter(({ key }) => !changed.has(key));
+      const all = desired(state);
+      const units = all.filter(({ key }) => !changed.has(key));
       const broken = [];
       for (const where of ['host', 'switch'] as const)
         if (!(await filters[where].isAsSet())) broken.push(changedFilter(where));
-      const repairable = plan(desired(state), seen).filter(({ key }) => !changed.has(key));
+      const repairable = plan(all, seen).filter(({ key }) => !changed.has(key));
       return [...repairable.flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
     },
     note(changes) {

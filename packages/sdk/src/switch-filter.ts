@@ -6,15 +6,23 @@ import { run } from './run.ts';
  * programs join are left alone), that it looks for a router, and that it wants to know whether its address is taken
  * (duplicate address detection; that is ours to know). The kernel says it with RTNL held: with thousands of ports every
  * attach would wait for thousands of frames.
+ *
+ * And gratuitous ARP, by which an address moves to another container: `neigh_suppress` keeps it from the overlay, and the
+ * address would be lost to other hosts for most of a minute. So it asks for nobody's address instead of its own: it
+ * crosses, and tells the same. That two addresses of a frame are equal is found by looking up one beside the other.
+ * (Since Linux 6.19 `neigh_forward_grat` lets it cross, and unsolicited advertisements, for which this has no way.)
  */
 const RULES = `add table bridge weave
 delete table bridge weave
 table bridge weave {
+  set announced { type ipv4_addr . ipv4_addr; flags dynamic,timeout; timeout 1s; size 65535; }
   chain prerouting {
     type filter hook prerouting priority -300
     icmpv6 type mld2-listener-report @th,96,104 0xff0200000000000000000001ff drop
     icmpv6 type nd-router-solicit drop
     ip6 saddr :: icmpv6 type nd-neighbor-solicit drop
+    update @announced { arp saddr ip . arp saddr ip }
+    arp saddr ip . arp daddr ip @announced arp daddr ip set 255.255.255.255
   }
 }
 `;
@@ -30,7 +38,7 @@ export interface SwitchFilter {
 export function quietSwitch(switchPath: string): SwitchFilter {
   const nft = (args: string[], input?: string) => run('nsenter', [`--net=${switchPath}`, 'nft', ...args], input);
   // As nft shows it, which is not as it was written.
-  const listing = async () => (await nft(['--stateless', 'list', 'table', 'bridge', 'weave'])).stdout;
+  const listing = async () => (await nft(['--stateless', '--terse', 'list', 'table', 'bridge', 'weave'])).stdout;
   let shown: string | undefined;
   return {
     async set() {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { keys, type Write } from '@weave/core';
 import { memoryDirectory } from '@weave/core/testing';
 import { open } from '@weave/sdk';
+import { cpuTime } from '../daemon.ts';
 import { measured, timed } from '../measure.ts';
 import { makeNamespaces } from '../namespaces.ts';
 
@@ -27,6 +28,8 @@ export async function remote(dir: string) {
   const [netns] = makeNamespaces('r', 1) as [string];
   const ours: number[] = [];
   const byHand: number[] = [];
+  const compared: number[] = [];
+  const inJavaScript: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     ours.push(
       await timed(async () => {
@@ -37,6 +40,9 @@ export async function remote(dir: string) {
       }),
     );
     if (entries() < 2 * COUNT) throw new Error(`there are ${entries()} entries`);
+    const before = cpuTime(process.pid, process.pid);
+    compared.push(await timed(() => weave.check()));
+    inJavaScript.push(cpuTime(process.pid, process.pid) - before);
     await weave.detach({ netns });
     while ((await weave.status()).endpoints > 0) await sleep(1);
     byHand.push(await timed(async () => commands()));
@@ -47,6 +53,8 @@ export async function remote(dir: string) {
       reference: { name: 'bridge -batch and ip -batch', samples: byHand },
     }),
     measured(ours, { name: `${COUNT} endpoints of another host`, atMost: 1000 }),
+    measured(compared, { name: 'all of it compared with kernel and store' }),
+    measured(inJavaScript, { name: 'of which CPU time of the JavaScript thread', atMost: 500 }),
   ];
 }
 
