@@ -76,7 +76,10 @@ export function learnDefinitions(state: State, shared: { pools: readonly Pool[];
   const changes: Change[] = [];
   for (const pool of shared.pools.map(mine))
     if (!isSame(state.pools.get(pool.id), pool)) changes.push({ table: 'pool', id: pool.id, record: pool });
-  for (const network of shared.networks.map(mine))
+  // Each host finds out by itself what fits, and all come to the same.
+  const sized = (network: Network): Network =>
+    network.autoMtu ? { ...network, mtu: state.networks.get(network.id)?.mtu ?? network.mtu } : network;
+  for (const network of shared.networks.map(mine).map(sized))
     if (!isSame(state.networks.get(network.id), network))
       changes.push({ table: 'network', id: network.id, record: network }, ...gatewaysTaken(state, network));
   return changes;

@@ -37,6 +37,8 @@ export interface Network {
   readonly subnets: readonly Subnet[];
   /** Bytes, of every link of the network. */
   readonly mtu: number;
+  /** Nobody chose its MTU: it is what fits between its hosts. */
+  readonly autoMtu?: true;
   /** Whether containers get a route for 224.0.0.0/4 over this network. */
   readonly multicast: boolean;
   readonly gateway: Gateway;

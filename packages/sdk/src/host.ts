@@ -25,6 +25,7 @@ import type { Cluster } from './cluster/cluster.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
+import type { Sharing } from './sharing.ts';
 import type { WeaveEvent } from './weave.ts';
 
 /** What a verb works on. */
@@ -49,6 +50,8 @@ export interface Host {
   decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
   /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
   follow(change: Carry): Promise<void>;
+  /** The way to other hosts, where this one is not meant to be alone. */
+  sharing?: Sharing | undefined;
   /** The other hosts, where there is a directory. */
   cluster?: Cluster | undefined;
   /** Makes the kernel so again. */
@@ -100,6 +103,7 @@ export function createHost(parts: Parts): Host {
     state.apply(changes);
     reconciler.note(changes);
     host.cluster?.note(changes);
+    host.sharing?.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -137,10 +141,16 @@ export function createHost(parts: Parts): Host {
         if (!(await host.cluster?.provide(error))) throw error;
         continue;
       }
-      const allowed = host.cluster?.allow(decided) ?? true;
+      const allowed = decided.changes.length === 0 || mayDecide(decided);
       // No await in between: what was free would be taken.
       if (allowed === true || (await allowed)) return use(decided);
     }
+  }
+
+  /** A host that is about to join takes nothing that may be another's by then. */
+  function mayDecide(decided: Decision): boolean | Promise<boolean> {
+    if (!state.cluster && host.sharing?.isJoining()) return host.sharing.joined().then(() => false);
+    return host.cluster?.allow(decided) ?? true;
   }
 
   async function follow(carry: Carry): Promise<void> {

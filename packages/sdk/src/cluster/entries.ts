@@ -40,6 +40,7 @@ const schemas = {
       { maxItems: 16 },
     ),
     mtu: Type.Integer({ minimum: 1280, maximum: 65535 }),
+    autoMtu: Type.Optional(Type.Literal(true)),
     multicast: Type.Boolean(),
     gateway: Type.Union([Type.Literal('engine'), Type.Literal('weave'), Type.Literal('none')]),
     internal: Type.Boolean(),
