@@ -1,6 +1,6 @@
 import { cidr, formatAddress } from './address.ts';
 import { type Resource, SWITCH } from './kernel.ts';
-import type { Endpoint, Network, VXLAN_PORT } from './model.ts';
+import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
 import type { State } from './state.ts';
 

@@ -21,7 +21,7 @@ import {
 } from '@weave/core';
 import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
-import type { Timers } from './cluster/timers.ts';
+import { every, realTimers, type Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
@@ -64,6 +64,8 @@ export interface OpenOptions {
   etcd?: EtcdOptions;
   /** The address at which other hosts reach this one. */
   underlay?: string;
+  /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
+  reclaimAfterMs?: number;
 }
 
 /**
@@ -119,7 +121,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
   const directory = options.directory ?? (options.etcd && (await etcdDirectory(options.etcd)));
-  if (directory) host.cluster = createCluster(host, directory, options.timers);
+  if (directory) host.cluster = createCluster(host, directory, options);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -172,18 +174,17 @@ interface Rest extends OpenOptions {
   started: number;
 }
 
-function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
+function faceOf(host: Host, { store, firewall, events, notices, started, engine, timers }: Rest): Weave {
   const { state, datapath } = host;
-  const passes = setInterval(
-    () => void inBackground(host.log, 'a full pass failed', host.reconciler.pass),
-    PASS_MS,
-  ).unref();
+  const endPasses = every(PASS_MS, timers ?? realTimers, () =>
+    inBackground(host.log, 'a full pass failed', host.reconciler.pass),
+  );
   const endDrift = mendDrift(host);
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
-    clearInterval(passes);
+    endPasses();
     endDrift();
     await host.cluster?.close();
     await host.end();
@@ -212,7 +213,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
-      clearInterval(passes);
+      endPasses();
       endDrift();
       await host.cluster?.close({ leave: true });
       host.cluster = undefined;
