@@ -127,7 +127,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
     },
     async tell(changed) {
       const self = { ...state.peers.get(state.self)!, ...changed };
-      void host.follow({
+      await host.follow({
         changes: [{ table: 'peer', id: self.id, record: self }],
         networks: [...state.networks.keys()],
       });

@@ -1,6 +1,6 @@
 import type { Condition, Directory, News, Write } from '@weave/core';
 import { isWeaveError, keys, WeaveError } from '@weave/core';
-import type { Host } from '../host.ts';
+import type { Carry, Host } from '../host.ts';
 import type { Timers } from './timers.ts';
 
 /** What the parts of a cluster work on. */
@@ -86,6 +86,18 @@ export function followAsMember(context: Context, prefix: string, tell: (news: Ne
     ended = true;
     end();
   };
+}
+
+/** How long what could not be recorded waits to be told again. */
+const TELL_MS = 2000;
+
+/** What other hosts did is so here too: soon, where this host's disk is full now. */
+export function learn(context: Context, carry: Carry): void {
+  const { host, timers } = context;
+  host.follow(carry).catch((error: unknown) => {
+    host.log('error', 'what other hosts did could not be recorded', { error: String(error) });
+    timers.after(TELL_MS, context.missed);
+  });
 }
 
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);

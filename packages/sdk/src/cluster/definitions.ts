@@ -11,7 +11,7 @@ import {
   WeaveError,
   type Write,
 } from '@weave/core';
-import { type Context, commitAsMember, followAsMember, isThere, unreachable } from './context.ts';
+import { type Context, commitAsMember, followAsMember, isThere, learn, unreachable } from './context.ts';
 import { endpointIn, networkIn, poolIn } from './entries.ts';
 
 /** How long news of a change that we know of may take. */
@@ -31,18 +31,18 @@ export function createDefinitions(context: Context) {
   const waiting = new Set<() => void>();
 
   function tell(news: News): void {
-    learn(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
+    learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
     guard = isThere(news.entries, keys.guard)?.revision ?? (news.kind === 'all' ? 0 : guard);
     for (const wake of waiting) wake();
     waiting.clear();
   }
 
-  function learn(entries: readonly Entry[], gone: Change[]): void {
+  function learnAll(entries: readonly Entry[], gone: Change[]): void {
     const changes = [...gone, ...learnDefinitions(state, definitionsIn(entries))];
     if (changes.length === 0) return;
     const networks = changes.filter(({ table }) => table === 'network').map(({ id }) => id);
     const endpoints = changes.filter(({ table }) => table === 'endpoint').map(({ id }) => id);
-    void host.follow({ changes, networks, endpoints });
+    learn(context, { changes, networks, endpoints });
   }
 
   function missingFrom(entries: readonly Entry[]): Change[] {

@@ -146,9 +146,9 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   if (dropped.some(({ table, id }) => table === 'network' && state.isMember(id))) return false;
   for (const { id } of lost) await cutOff(context, id);
   const learned = [...dropped, ...added];
-  host.follow({ changes: learned, networks: ids(learned, 'network'), endpoints: [] });
+  await host.follow({ changes: learned, networks: ids(learned, 'network') });
   const changes = learnDefinitions(state, shared);
-  host.follow({ changes, networks: ids(changes, 'network'), endpoints: [] });
+  await host.follow({ changes, networks: ids(changes, 'network') });
   return lost.length === 0;
 }
 

@@ -1,5 +1,5 @@
 import { type Change, type Endpoint, type Entry, isSame, keys, type News, nameInKey, type Peer } from '@weave/core';
-import { type Context, followAsMember } from './context.ts';
+import { type Context, followAsMember, learn } from './context.ts';
 import { endpointIn, peerIn } from './entries.ts';
 
 /** What other hosts tell of themselves and of their endpoints, on the networks that this host has endpoints on. */
@@ -25,7 +25,7 @@ export function createMembers(context: Context) {
       ...changed.map((peer: Peer): Change => ({ table: 'peer', id: peer.id, record: peer })),
       ...gone.map((id): Change => ({ table: 'peer', id, record: null })),
     ];
-    if (changes.length > 0) void host.follow({ changes });
+    if (changes.length > 0) learn(context, { changes });
   }
 
   function liveness(news: News): void {
@@ -52,7 +52,7 @@ export function createMembers(context: Context) {
       ...gone.map((id): Change => ({ table: 'endpoint', id, record: null })),
       ...changed.map((e): Change => ({ table: 'endpoint', id: e.id, record: e })),
     ];
-    if (changes.length > 0) void host.follow({ changes });
+    if (changes.length > 0) learn(context, { changes });
   }
 
   /** Whether it is what an endpoint of another host is known from. */
@@ -90,7 +90,7 @@ export function createMembers(context: Context) {
     following.delete(network);
     const ids = remotesOn(network);
     const changes = ids.map((id): Change => ({ table: 'endpoint', id, record: null }));
-    if (ids.length > 0) void host.follow({ changes });
+    if (ids.length > 0) learn(context, { changes });
   }
 
   /** The network whose following a change may begin or end. */

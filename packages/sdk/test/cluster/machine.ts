@@ -30,6 +30,8 @@ export interface Machine {
   readonly kernel: MemoryDatapath;
   /** Undefined while no daemon runs. */
   weave: Weave | undefined;
+  /** It has begun, and answers nothing yet. */
+  starting: boolean;
   client: DirectoryClient;
   store: MemoryStore;
   readonly containers: Map<string, EngineContainer>;
@@ -52,7 +54,7 @@ export function machine(index: number, options: Options): Machine {
   let process: Process | undefined;
 
   const self: Machine = {
-    ...{ id, name, kernel: memoryDatapath(), weave: undefined, containers: new Map() },
+    ...{ id, name, kernel: memoryDatapath(), weave: undefined, starting: false, containers: new Map() },
     client: directory.client({ later }),
     store: memoryStore(),
     run(container) {
@@ -63,10 +65,12 @@ export function machine(index: number, options: Options): Machine {
       self.containers.set(container, { id: digits, name: container, pid });
     },
     async start() {
-      process = mortal(virtual);
-      const { datapath, timers } = process;
+      const mine = mortal(virtual);
+      process = mine;
+      const { datapath, timers } = mine;
       self.client = directory.client({ later });
-      self.weave = await open({
+      self.starting = true;
+      const weave = await open({
         store: self.store,
         datapath: datapath(self.kernel, () => options.changed(self)),
         firewall: { set: async () => undefined, isAsSet: async () => true },
@@ -79,9 +83,14 @@ export function machine(index: number, options: Options): Machine {
         engine: { container: async (wanted) => self.containers.get(wanted) ?? missing(wanted) },
         log: (_level, message, fields = {}) => options.log?.(self, message, fields),
       });
+      if (process !== mine) return;
+      self.weave = weave;
+      self.starting = false;
     },
     kill() {
       process?.kill();
+      process = undefined;
+      self.starting = false;
       self.client.cut();
       self.store = self.store.reopen();
       self.weave = undefined;
