@@ -5,10 +5,8 @@ import {
   cellOf,
   cellsAsOwned,
   cidr,
-  cidrInKey,
   contains,
   covers,
-  type Entry,
   fail,
   formatAddress,
   formatCidr,
@@ -20,24 +18,8 @@ import {
   WeaveError,
 } from '@weave/core';
 import { type Context, commitAsMember, unreachable } from './context.ts';
+import { type Owned, ownersOf, syncOwned } from './owned.ts';
 import { wish } from './wishes.ts';
-
-/*
-   What changes a pool's cells in the directory, or takes over what it says of them, does so in turn `cells POOL`: what
-   was listed is not old then, as nobody else changes what is this host's.
-*/
-
-/** Who owns a cell, as the directory has it. */
-export interface Owned {
-  cell: Cidr;
-  peer: string;
-  entry: Entry;
-}
-
-export async function ownersOf({ directory }: Context, pool: string): Promise<Owned[]> {
-  const { entries } = await directory.list(keys.cells(pool));
-  return entries.map((entry) => ({ cell: cidr(cidrInKey(entry.key)), peer: entry.value, entry }));
-}
 
 /** How often somebody else may be faster. */
 const TRIES = 50;
@@ -72,7 +54,11 @@ async function makeRoom(context: Context, needed: CellNeeded): Promise<Owned[] |
     if (!context.reachable || context.fence === 0)
       throw unreachable(`${needed.message}: more would have to be asked for, and the directory does not answer`);
     const owned = await ownersOf(context, pool);
-    if (!state.pools.has(pool)) fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${pool}`);
+    if (!state.pools.has(pool)) {
+      // What was taken of it just now, or given.
+      await syncOwned(context, pool);
+      fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${pool}`);
+    }
     context.host.commit(cellsAsOwned(state, pool, owned));
     if (hasRoom(context, needed)) return undefined;
     const free = sizeOf(within) === 1n ? freeAround(context, needed, owned) : freeInside(context, needed, owned, tries);
@@ -136,8 +122,7 @@ export async function takeAnother(context: Context, pool: string): Promise<void>
     const free = freeInside(context, { pool, within: cidr(range ?? whole) }, owned, 0);
     if (!free) return;
     await take(context, pool, free);
-    const now = await ownersOf(context, pool);
-    if (state.pools.has(pool)) host.commit(cellsAsOwned(state, pool, now));
+    await syncOwned(context, pool);
   });
 }
 

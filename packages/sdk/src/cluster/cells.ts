@@ -9,11 +9,10 @@ import {
   keys,
   single,
   usedOfOthers,
-  type Write,
 } from '@weave/core';
-import { ownersOf } from './blocks.ts';
-import { type Context, chunks, commitAsMember } from './context.ts';
+import { type Context, commitAsMember } from './context.ts';
 import { giveUp } from './give-up.ts';
+import { ownersOf, releaseCells } from './owned.ts';
 
 /** So many with their conditions fit into one transaction. Whoever has more of a cell gives those up. */
 const GIVEN = 50;
@@ -78,33 +77,4 @@ async function takeBack(
     writes.map(({ key }) => ({ key, revision: 0 })),
     writes,
   );
-}
-
-/** Gives back what is left of pools that are gone. */
-export async function releaseCells(context: Context): Promise<void> {
-  const {
-    host,
-    host: { state },
-  } = context;
-  const leaving = new Set([...state.cells.values()].filter((cell) => cell.leaving).map((cell) => cell.pool));
-  for (const pool of leaving) await host.inTurn(`cells ${pool}`, () => releasePool(context, pool));
-}
-
-async function releasePool(context: Context, pool: string): Promise<void> {
-  const {
-    host,
-    host: { state },
-  } = context;
-  const leaving = () => [...state.cells].filter(([, cell]) => cell.pool === pool && cell.leaving);
-  const going = new Set(leaving().map(([, cell]) => keys.cell(pool, cell.cidr)));
-  const mine = (await ownersOf(context, pool)).filter(({ peer, entry }) => peer === state.self && going.has(entry.key));
-  for (const part of chunks(mine, 50)) {
-    const when = part.map(({ entry: { key, revision } }) => ({ key, revision }));
-    await commitAsMember(
-      context,
-      when,
-      part.map(({ entry: { key } }): Write => ({ key, value: null })),
-    );
-  }
-  host.commit(leaving().map(([id]) => ({ table: 'cell', id, record: null })));
 }

@@ -2,13 +2,13 @@ import { CellNeeded, type Change, type Directory, fail, isDefinition, type Peer 
 import type { Host } from '../host.ts';
 import { inBackground } from '../log.ts';
 import { acquire } from './blocks.ts';
-import { releaseCells } from './cells.ts';
 import { createClaims } from './claims.ts';
 import { type Context, commitAsMember } from './context.ts';
 import { createDefinitions } from './definitions.ts';
 import { beginCluster, recordTold } from './join.ts';
 import { leaveCluster } from './leave.ts';
 import { createMembers } from './members.ts';
+import { syncOwned } from './owned.ts';
 import { createPrefetch } from './prefetch.ts';
 import { createPublisher } from './publish.ts';
 import { reclaim } from './reclaim.ts';
@@ -109,8 +109,11 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       claims.note(changes);
       if (!state.cluster) return;
       prefetch.note(changes);
-      if (changes.some(({ table, record }) => table === 'pool' && record === null) && context.fence > 0)
-        void inBackground(host.log, 'the cells of a pool could not be given back', () => releaseCells(context));
+      if (context.fence === 0) return;
+      for (const { id } of changes.filter(({ table, record }) => table === 'pool' && record === null))
+        void inBackground(host.log, 'the cells of a pool could not be given back', () =>
+          host.inTurn(`cells ${id}`, () => syncOwned(context, id)),
+        );
     },
     settled: () => publisher.settled(),
     async joined() {

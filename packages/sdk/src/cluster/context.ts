@@ -59,6 +59,15 @@ function outOfStep(context: Context, fence: number): void {
   context.disagrees();
 }
 
+/** As `list` of the directory, of which it is certain that it is the one that this host is in step with. */
+export async function listAsMember(context: Context, prefix: string): Promise<Awaited<ReturnType<Directory['list']>>> {
+  const { fence } = context;
+  const listed = await context.directory.list(prefix);
+  if (await isMember(context, fence)) return listed;
+  outOfStep(context, fence);
+  throw unreachable('this host is not in step with its cluster');
+}
+
 /**
  * As `follow` of the directory. What is told whole may be what is left of it: it counts once this host's fence is
  * seen to stand after it.

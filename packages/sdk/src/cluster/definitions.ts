@@ -11,11 +11,8 @@ import {
   WeaveError,
   type Write,
 } from '@weave/core';
-import { type Context, commitAsMember, followAsMember, isThere, learn, unreachable } from './context.ts';
+import { type Context, commitAsMember, followAsMember, isThere, learn, listAsMember, unreachable } from './context.ts';
 import { endpointIn, networkIn, poolIn } from './entries.ts';
-
-/** How long news of a change that we know of may take. */
-const NEWS_MS = 3000;
 
 export const definitionsIn = (entries: readonly Entry[]) => ({
   networks: entries.filter(({ key }) => key.startsWith(keys.network(''))).flatMap((e) => networkIn(e) ?? []),
@@ -24,17 +21,18 @@ export const definitionsIn = (entries: readonly Entry[]) => ({
 
 /** Networks and pools: the same on every host, changed by one host at a time. */
 export function createDefinitions(context: Context) {
-  const { host, timers } = context;
+  const { host } = context;
   const { state } = host;
   /** The guard's revision that our records are as of. */
   let guard = 0;
-  const waiting = new Set<() => void>();
+  /** What was listed is as of it: news from before are old. */
+  let asOf = 0;
 
   function tell(news: News): void {
+    if (news.kind === 'all') asOf = news.revision;
+    else if (news.revision <= asOf) return;
     learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
     guard = isThere(news.entries, keys.guard)?.revision ?? (news.kind === 'all' ? 0 : guard);
-    for (const wake of waiting) wake();
-    waiting.clear();
   }
 
   function learnAll(entries: readonly Entry[], gone: Change[]): void {
@@ -67,12 +65,6 @@ export function createDefinitions(context: Context) {
     return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }
 
-  const news = (): Promise<void> =>
-    new Promise((wake) => {
-      waiting.add(wake);
-      timers.after(NEWS_MS, wake);
-    });
-
   return {
     follow: () => followAsMember(context, keys.definitions, tell),
     /** False: another host was faster, and the decision has to be taken anew. */
@@ -93,7 +85,7 @@ export function createDefinitions(context: Context) {
       const done = await commitAsMember(context, when, writes);
       if (done === undefined) {
         for (const id of removed) await mustBeUnused(context, id);
-        await news();
+        tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
         return false;
       }
       if (removed.some((id) => state.isMember(id))) {

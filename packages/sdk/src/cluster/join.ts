@@ -21,13 +21,13 @@ import {
   usedOfOthers,
   type Write,
 } from '@weave/core';
-import { ownersOf } from './blocks.ts';
 import type { Claims } from './claims.ts';
 import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn, peerIn } from './entries.ts';
 import { giveUp } from './give-up.ts';
 import { withdraw } from './leave.ts';
+import { ownersOf } from './owned.ts';
 
 /** Which cluster the directory is of, and which of its directories. */
 export interface There {

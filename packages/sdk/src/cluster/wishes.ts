@@ -15,9 +15,9 @@ import {
   sizeOf,
 } from '@weave/core';
 import { inBackground } from '../log.ts';
-import type { Owned } from './blocks.ts';
 import { type Context, commitAsMember, isThere } from './context.ts';
 import { type Wish, wishIn } from './entries.ts';
+import type { Owned } from './owned.ts';
 
 /** How long an owner has to answer: one that is dead or cut off never does. */
 const ANSWER_MS = 2000;

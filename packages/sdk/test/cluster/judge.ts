@@ -119,17 +119,33 @@ export async function disagreements(
     const of = (table: string) => records.filter((record) => record.table === table);
     const status = await weave!.status();
     expect([status.cluster?.reachable, status.cluster?.problem], [true, undefined], `${name} is in step`);
-    expect(of('network').map((c) => c.id).sort(), defined('network'), `${name} knows the networks`);
-    const pools = of('pool').map((c) => c.id.replaceAll('/', '_')).sort();
+    expect(
+      of('network')
+        .map((c) => c.id)
+        .sort(),
+      defined('network'),
+      `${name} knows the networks`,
+    );
+    const pools = of('pool')
+      .map((c) => c.id.replaceAll('/', '_'))
+      .sort();
     expect(pools, defined('pool'), `${name} knows the pools`);
-    const cells = of('cell').map((c) => c.id.replaceAll('/', '_').replace(' ', '/')).sort();
+    const cells = of('cell')
+      .map((c) => c.id.replaceAll('/', '_').replace(' ', '/'))
+      .sort();
     const owned = under(keys.allCells).filter(({ value }) => value === id);
     expect(cells, owned.map(({ key }) => key.slice(keys.allCells.length)).sort(), `${name} has its cells`);
     const endpoints = await weave!.endpoints.list({ everywhere: true });
     const own = endpoints.filter(({ peer }) => peer === id);
     const on = new Set(own.map(({ network }) => network));
-    const view = endpoints.filter((e) => e.peer !== id || e.sandbox).map(keys.endpoint).sort();
-    const told = [...on].flatMap((network) => under(keys.endpoints(network))).map(({ key }) => key).sort();
+    const view = endpoints
+      .filter((e) => e.peer !== id || e.sandbox)
+      .map(keys.endpoint)
+      .sort();
+    const told = [...on]
+      .flatMap((network) => under(keys.endpoints(network)))
+      .map(({ key }) => key)
+      .sort();
     expect(view, told, `${name} sees its networks`);
     const attached = own.filter(({ sandbox }) => sandbox);
     published.push(...attached.map(keys.endpoint));
@@ -137,10 +153,14 @@ export async function disagreements(
     const networks = await weave!.networks.list();
     const isPooled = (network: string, text: string) =>
       networks.find((n) => n.id === network)?.subnets.some((s) => s.pool && inside(s.cidr, text));
-    const loose = own.flatMap((e) => e.addresses.filter((a) => !isPooled(e.network, a)).map((a) => keys.claim(e.network, a.split('/')[0]!)));
+    const loose = own.flatMap((e) =>
+      e.addresses.filter((a) => !isPooled(e.network, a)).map((a) => keys.claim(e.network, a.split('/')[0]!)),
+    );
     claims.push(...loose.map((key) => `${key} ${id}`));
     const inKernel = [...addressesIn(kernel.listing())].map((text) => text.split(' ')[1]).sort();
-    const recorded = attached.filter((e) => e.sandbox?.kind === 'netns').flatMap((e) => e.addresses.map((a) => a.split('/')[0]));
+    const recorded = attached
+      .filter((e) => e.sandbox?.kind === 'netns')
+      .flatMap((e) => e.addresses.map((a) => a.split('/')[0]));
     expect(inKernel, recorded.sort(), `${name} has in its kernel what is recorded`);
     for (const [key, addresses] of promised) {
       const [host, network, container] = key.split(' ');
@@ -148,13 +168,31 @@ export async function disagreements(
       const wanted = networks.find((n) => n.name === network)?.id;
       const { id: full } = containers.get(container!)!;
       const has = own.find((e) => e.network === wanted && e.container?.id === full)?.addresses ?? [];
-      expect(addresses.filter((a) => !has.includes(a)), [], `${key} still has what it was promised`);
+      expect(
+        addresses.filter((a) => !has.includes(a)),
+        [],
+        `${key} still has what it was promised`,
+      );
     }
   }
-  expect(under('/weave/endpoint/').map(({ key }) => key), published.sort(), 'endpoints in the directory');
-  expect(under(keys.allPresences).map(({ key }) => key), presences.sort(), 'presences');
-  expect(under(keys.allClaims).map(({ key, value }) => `${key} ${value}`), claims.sort(), 'claims');
-  const strange = under(keys.allCells).filter(({ key, value }) => !ids.includes(value) || !defined('pool').includes(key.split('/')[3]!));
+  expect(
+    under('/weave/endpoint/').map(({ key }) => key),
+    published.sort(),
+    'endpoints in the directory',
+  );
+  expect(
+    under(keys.allPresences).map(({ key }) => key),
+    presences.sort(),
+    'presences',
+  );
+  expect(
+    under(keys.allClaims).map(({ key, value }) => `${key} ${value}`),
+    claims.sort(),
+    'claims',
+  );
+  const strange = under(keys.allCells).filter(
+    ({ key, value }) => !ids.includes(value) || !defined('pool').includes(key.split('/')[3]!),
+  );
   expect(strange, [], 'cells of nobody');
   for (const { key } of under(keys.allCells)) cidr(cidrInKey(key));
   return found;

@@ -91,7 +91,9 @@ export function machine(index: number, options: Options): Machine {
       process?.kill();
       process = undefined;
       self.starting = false;
+      // Never healed: it is dead.
       self.client.cut();
+      self.client = directory.client({ later });
       self.store = self.store.reopen();
       self.weave = undefined;
     },

@@ -40,8 +40,11 @@ const STEPS: Record<string, [weight: number, step: Step]> = {
       const [network, container] = [w.pick(NETWORKS), w.pick(CONTAINERS)];
       if (!on.containers.has(container) || !on.weave) return;
       // Whether it is done or not: it may be.
-      w.promised.delete(`${on.name} ${network} ${container}`);
-      w.ask(on, `detach ${container} ${network}`, (weave) => weave.detach({ container }, [], { network }));
+      const forget = () => void w.promised.delete(`${on.name} ${network} ${container}`);
+      forget();
+      w.ask(on, `detach ${container} ${network}`, (weave) =>
+        weave.detach({ container }, [], { network }).finally(forget),
+      );
     },
   ],
   create: [
@@ -173,13 +176,17 @@ async function whole(w: World): Promise<void> {
   for (const on of w.machines) w.ask(on, 'rebuild', (weave) => weave.cluster.rebuild());
   const looked = () => disagreements(w.directory, w.machines, w.promised, w.judge.givenUp);
   let found = ['never looked'];
-  const isIt = await w.virtual.until(async () => (found = await looked()).length === 0 && w.asked.size === 0, CONVERGE_MS, 500);
+  const agreed = async () => {
+    found = await looked();
+    return found.length === 0 && w.underWay() === 0;
+  };
+  const isIt = await w.virtual.until(agreed, CONVERGE_MS, 500);
   // What a host left that was removed, and died while it was cleared away, goes with time only.
   if (!isIt) {
     w.note(`only with time: ${found.join('\n')}`);
     await w.virtual.pass(2 * RECLAIM_MS);
     found = await looked();
-    if (w.asked.size > 0) found.push(`${w.asked.size} verbs never returned`);
+    if (w.underWay() > 0) found.push(`${w.underWay()} verbs never returned`);
   }
   for (const each of found) w.judge.blame(each);
 }

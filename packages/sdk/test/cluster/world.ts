@@ -12,8 +12,8 @@ export interface World {
   readonly judge: Judge;
   /** HOST NETWORK CONTAINER → addresses, of each attach that was acknowledged and not asked to go since. */
   readonly promised: Map<string, string[]>;
-  /** What is under way; none of it may be left waiting in the end. */
-  readonly asked: Set<Promise<unknown>>;
+  /** How much is under way in processes that live; none of it may be left waiting in the end. */
+  underWay(): number;
   /** What happened, for whom it fails. */
   readonly story: string[];
   note(what: string): void;
@@ -31,9 +31,10 @@ export async function createWorld(seed: number): Promise<World> {
   const story: string[] = [];
   const note = (what: string) => void story.push(`${virtual.now().toFixed(0).padStart(7)} ${what}`);
   const machines: Machine[] = [];
-  const asked = new Set<Promise<unknown>>();
+  const asked = new Map<Promise<unknown>, { on: Machine; weave: Weave }>();
   const world: World = {
-    ...{ virtual, directory, machines, promised: new Map(), asked, story, note },
+    ...{ virtual, directory, machines, promised: new Map(), story, note },
+    underWay: () => [...asked.values()].filter(({ on, weave }) => on.weave === weave).length,
     judge: judge(virtual, directory, machines, note),
     ask(on, what, verb) {
       const { weave } = on;
@@ -47,7 +48,7 @@ export async function createWorld(seed: number): Promise<World> {
         },
       );
       const tracked = done.finally(() => asked.delete(tracked));
-      asked.add(tracked);
+      asked.set(tracked, { on, weave });
       tracked.catch((error) => world.judge.blame(`${on.name} ${what}: ${error.stack}`));
     },
     pick: (list) => list[virtual.random(list.length)]!,
@@ -72,10 +73,8 @@ export async function createWorld(seed: number): Promise<World> {
   return world;
 }
 
-/** A daemon that begins; what it needs for that takes time too. */
+/** A daemon begins. */
 export function starts(world: World, on: Machine): void {
   world.note(`${on.name} starts`);
-  const started = on.start().catch((error) => world.judge.blame(`${on.name} did not start: ${error.stack}`));
-  const tracked = started.finally(() => world.asked.delete(tracked));
-  world.asked.add(tracked);
+  on.start().catch((error) => world.judge.blame(`${on.name} did not start: ${error.stack}`));
 }
