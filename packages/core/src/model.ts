@@ -72,6 +72,8 @@ export interface Lease {
 export interface Cell {
   readonly pool: string;
   readonly cidr: string;
+  /** Its pool is gone: nothing is handed out of it, and the directory has still to hear of that. */
+  readonly leaving?: true;
 }
 
 /** A network as this host's engine calls it, where that is not our id for it: another host's engine made it. */
@@ -86,6 +88,8 @@ export interface Self {
   readonly peer: string;
   /** The id of the cluster; absent while it is alone. */
   readonly cluster?: string;
+  /** Which of its directories: one that was lost is made anew from what hosts know. */
+  readonly incarnation?: string;
 }
 
 export interface PublishedPort {

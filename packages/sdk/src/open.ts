@@ -21,7 +21,7 @@ import {
 } from '@weave/core';
 import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
-import type { Timers } from './cluster/timers.ts';
+import { every, realTimers, type Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
@@ -66,6 +66,8 @@ export interface OpenOptions {
   };
   /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
+  /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
+  reclaimAfterMs?: number;
 }
 
 /**
@@ -120,7 +122,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
-  const begin = (directory: Directory) => createCluster(host, directory, options.timers);
+  const begin = (directory: Directory) => createCluster(host, directory, options);
   if (options.directory) host.cluster = begin(options.directory);
   if (options.sharing) {
     // A host that is alone does without the code for it.
@@ -188,18 +190,17 @@ interface Rest extends OpenOptions {
   started: number;
 }
 
-function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
+function faceOf(host: Host, { store, firewall, events, notices, started, engine, timers }: Rest): Weave {
   const { state, datapath } = host;
-  const passes = setInterval(
-    () => void inBackground(host.log, 'a full pass failed', host.reconciler.pass),
-    PASS_MS,
-  ).unref();
+  const endPasses = every(PASS_MS, timers ?? realTimers, () =>
+    inBackground(host.log, 'a full pass failed', host.reconciler.pass),
+  );
   const endDrift = mendDrift(host);
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
-    clearInterval(passes);
+    endPasses();
     endDrift();
     await leaveOthers(host, false);
     await host.end();
@@ -228,7 +229,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
-      clearInterval(passes);
+      endPasses();
       endDrift();
       await leaveOthers(host, true);
       await host.end();

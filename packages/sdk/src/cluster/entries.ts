@@ -14,7 +14,7 @@ const Owner = Type.Union([Type.Literal('weave'), Type.Literal('docker')]);
 const Mtu = Type.Integer({ minimum: 576, maximum: 65535 });
 
 const schemas = {
-  cluster: Type.Object({ id: Id }),
+  cluster: Type.Object({ id: Id, incarnation: Id }),
   peer: Type.Object({
     id: PeerId,
     name: Text,
@@ -83,7 +83,7 @@ function reader<T>(name: keyof typeof schemas): (entry: Entry) => T | undefined 
   };
 }
 
-export const clusterIn = reader<{ id: string }>('cluster');
+export const clusterIn = reader<Static<typeof schemas.cluster>>('cluster');
 export const peerIn = reader<Peer>('peer');
 export const poolIn = reader<Pool>('pool');
 export const networkIn = reader<Network>('network');
