@@ -78,7 +78,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     lostSight: () => void inBackground(log, 'looking for the cluster’s store', lookAround),
   });
   const party = createParty({ peer, able: host.able, password, shelf, life, heard: () => targets.heard });
-  const targets = createTargets(meetTarget, log);
+  const targets = createTargets({ meet: meetTarget, isLone: () => !shelf.record.current, log });
 
   function storeNow(): ManagedStore | undefined {
     if (!life.current || life.current.cluster.removed) return undefined;

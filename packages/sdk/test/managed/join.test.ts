@@ -108,6 +108,15 @@ await inOwnNamespace(import.meta.filename, async () => {
     }
   });
 
+  t.test('a chain of four, whose names go against it', async (t) => {
+    await using hosts = createHosts();
+    const all = await Promise.all(
+      [4, 3, 2, 1].map((name, n) => hosts.add(`host${name}`, { targets: n === 0 ? [] : [`127.77.0.${n}`] })),
+    );
+    await together(...all);
+    t.equal(begun(all), 1);
+  });
+
   t.test('thirty join one that is alone, at once', async (t) => {
     await using hosts = createHosts({ password: 'correct horse' });
     const first = await hosts.add('host');
