@@ -52,6 +52,17 @@ export const CATALOGUE = {
   WEAVE_DAEMON_BUSY: ['unavailable', 'It finishes what is under way first. Wait, or end it with: kill -9'],
   WEAVE_ENGINE_UNREACHABLE: ['unavailable', 'Start the Docker engine, or name a pid or a namespace path instead.'],
   WEAVE_DIRECTORY_UNREACHABLE: ['unavailable', 'Check that etcd runs and can be reached; see: weave status'],
+  WEAVE_JOIN_REFUSED: [
+    'conflict',
+    'Detach or remove what is named here, or begin this host anew with: weave reset. Then connect it again.',
+  ],
+  WEAVE_PEER_ALIVE: ['conflict', 'Run weave reset on that host; or stop it, and try again once it is not heard of.'],
+  WEAVE_PEER_NOT_FOUND: ['not-found', 'List the hosts with: weave status peers'],
+  WEAVE_NOT_CLUSTERED: [
+    'conflict',
+    'This host is alone; connect it with: weave launch --local --store, or weave connect',
+  ],
+  WEAVE_DIRECTORY_LOST: ['unavailable', 'If it was lost for good, run on one host: weave prime --rebuild'],
   WEAVE_DIRECTORY_DENIED: ['denied', 'Check the user, the password and the certificates that --store was given.'],
   WEAVE_ETCD_MISSING: [
     'unavailable',
