@@ -67,7 +67,7 @@ export function createHosts(defaults: Partial<ManagedOptions> = {}): Hosts {
 
   async function write(through: TestHost, written: TestHost[], value: string | null): Promise<void> {
     const { endpoints, tls } = through.managed.store!;
-    const api = etcdApi(() => endpoints, tls);
+    const api = etcdApi(() => endpoints.map((endpoint) => `https://${endpoint}`), tls);
     await api.commit(
       [],
       written.map(({ id }) => ({ key: ALIVE + id, value })),
@@ -118,7 +118,7 @@ export const voters = (through: TestHost, names: string) =>
 
 async function withKey<T>(through: TestHost, work: (api: ReturnType<typeof etcdApi>) => Promise<T>): Promise<T> {
   const { endpoints, tls } = through.managed.store!;
-  const api = etcdApi(() => endpoints, tls);
+  const api = etcdApi(() => endpoints.map((endpoint) => `https://${endpoint}`), tls);
   return work(api).finally(() => api.close());
 }
 const KEY = '/weave/network/n1';

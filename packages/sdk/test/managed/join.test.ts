@@ -12,7 +12,7 @@ import { etcdsOf } from './processes.ts';
 const asStranger = (endpoint: string, tls: object = {}) =>
   new Promise<string>((resolve) => {
     const options = { method: 'POST', rejectUnauthorized: false, ...tls };
-    const sent = request(`${endpoint}/v3/kv/range`, options, (response) => resolve(`${response.statusCode}`));
+    const sent = request(`https://${endpoint}/v3/kv/range`, options, (response) => resolve(`${response.statusCode}`));
     sent.on('error', ({ message }) => resolve(message)).end('{"key":"AA=="}');
   });
 
