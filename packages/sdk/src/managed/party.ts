@@ -22,8 +22,8 @@ const HOSTS_TOLD = 16;
 /** This host as others meet it. */
 export function createParty({ peer, able, password, shelf, life, heard }: PartyOptions): Party {
   const { record } = shelf;
-  /** Lone hosts that could begin a cluster, and when they were met. */
-  const neighbours = new Map<string, number>();
+  /** Hosts of no cluster: whether each could begin one, or is on its way into one; and when it was met. */
+  const neighbours = new Map<string, { standing: Standing; at: number }>();
 
   function standing(): Standing {
     if (record.pending || record.current?.removed) return 'moving';
@@ -33,7 +33,9 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
 
   function first(beside: string[]): string | undefined {
     const now = performance.now();
-    for (const [id, at] of neighbours) if (now - at > NEIGHBOUR_MS) neighbours.delete(id);
+    for (const [id, { at }] of neighbours) if (now - at > NEIGHBOUR_MS) neighbours.delete(id);
+    // Who is on its way will be of a cluster soon, and that is the one to join.
+    if ([...neighbours.values()].some(({ standing }) => standing === 'moving')) return undefined;
     return [...(able ? [peer.id] : []), ...neighbours.keys(), ...beside].sort()[0];
   }
 
@@ -61,7 +63,9 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
     met(theirs) {
       const { pending } = record;
       if (pending?.from === theirs.peer && theirs.cluster !== pending.id && theirs.standing !== 'moving') life.doubt();
-      if (theirs.standing === 'lone' && theirs.able) neighbours.set(theirs.peer, performance.now());
+      const { standing } = theirs;
+      const counts = standing === 'moving' || (standing === 'lone' && theirs.able);
+      if (counts) neighbours.set(theirs.peer, { standing, at: performance.now() });
       else neighbours.delete(theirs.peer);
     },
     async admit(theirs) {
