@@ -226,9 +226,9 @@ export class State {
       shards[shard] = shards[shard]! + (enter ? 1 : -1);
       while (shards.at(-1) === 0) shards.pop();
       this.#shards.set(network, shards);
+      own(this.#byPort, portName(id), id, enter);
     }
     own(this.#byMac, `${network} ${endpoint.mac}`, id, enter);
-    own(this.#byPort, portName(id), id, enter);
     for (const text of endpoint.addresses) {
       const plain = formatAddress(cidr(text));
       own(this.#byAddress, `${network} ${plain}`, id, enter);

@@ -22,6 +22,7 @@ import {
   withLeftover,
 } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
+import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
@@ -54,6 +55,8 @@ export interface Host {
   sharing?: Sharing | undefined;
   /** The other hosts, where there is a directory. */
   cluster?: Cluster | undefined;
+  /** Whether what is heard of a link of the switch may be what a verb just did. */
+  isEcho(link: string): boolean;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -94,6 +97,7 @@ export interface Parts {
 export function createHost(parts: Parts): Host {
   const { state, store, datapath, firewall, switchFilter, clock, log, emit, leftover } = parts;
   const turns = new Map<string, Promise<unknown>>();
+  const { apply, isEcho } = withEchoes(datapath);
   let { trusted } = parts;
   let ended = false;
 
@@ -119,7 +123,7 @@ export function createHost(parts: Parts): Host {
     const made = linksOf(state, resized);
     const sizes = resize(old, made);
     const ops = [...transition(before, after), ...(carry.announce ?? [])];
-    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
     try {
@@ -127,7 +131,7 @@ export function createHost(parts: Parts): Host {
       if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([...resize(made, old), transition(after, touched(state, carry, also))]);
+      await apply([...resize(made, old), transition(after, touched(state, carry, also))]);
       throw error;
     }
   }
@@ -162,7 +166,7 @@ export function createHost(parts: Parts): Host {
     commit(carry.changes);
     const sizes = resize(old, linksOf(state, resized));
     const ops = transition(before, touched(state, carry, also));
-    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
@@ -226,6 +230,7 @@ export function createHost(parts: Parts): Host {
       reconciler,
       trustRecords,
       inTurn,
+      isEcho,
       end,
     },
   };
