@@ -102,7 +102,7 @@ export interface ObservedAddress {
   address: string
 }
 
-/** A forwarding entry of a VXLAN device. */
+/** A forwarding entry of a VXLAN device; without a destination, one that the bridge of this port was given. */
 export interface ObservedFdb {
   link: string
   mac: string
@@ -122,8 +122,14 @@ export interface ObservedLink {
   master?: string
   vni?: number
   port?: number
+  /** Of a VXLAN device: the address on the underlay that it sends from. */
+  local?: string
   /** Of a veth: the index of its peer, in the peer's namespace. */
   peerIndex?: number
+  /** Of a bridge's port, where it is so: it learns no MACs, and ARP and ND for known neighbours are not flooded to it. */
+  quiet?: boolean
+  /** Of a bridge's port, where it is so: it exchanges no frames with other isolated ports. */
+  isolated?: boolean
   /** Of a veth of the switch: the MTU of its peer, in whatever namespace that is. */
   peerMtu?: number
 }
@@ -158,7 +164,8 @@ export type Op =
   | { op: 'addBridge'; netns: string; name: string; mac: string; mtu: number; /** At most 255 bytes, for whoever reads the link. */
   alias?: string }
   | { op: 'addVxlan'; netns: string; name: string; vni: number; port: number; mtu: number; master: string; local?: string }
-  | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; peer: Peer }
+  | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; /** The near end exchanges no frames with other isolated ports of its bridge. */
+  isolated?: boolean; peer: Peer }
   | { op: 'setLink'; netns: string; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
   | { op: 'setPeer'; netns: string; name: string; mtu: number; peer: string }
   | { op: 'deleteLink'; netns: string; name: string }
@@ -169,8 +176,8 @@ export type Op =
   | { op: 'deleteRoute'; netns: string; link: string; destination: string; gateway?: string }
   | { op: 'addNeighbour'; netns: string; link: string; address: string; mac: string }
   | { op: 'deleteNeighbour'; netns: string; link: string; address: string; mac: string }
-  | { op: 'addFdb'; netns: string; link: string; mac: string; destination: string }
-  | { op: 'deleteFdb'; netns: string; link: string; mac: string; destination: string }
+  | { op: 'addFdb'; netns: string; link: string; mac: string; destination?: string }
+  | { op: 'deleteFdb'; netns: string; link: string; mac: string; destination?: string }
   | { op: 'setSysctl'; netns: string; key: string; value: string; ifPresent?: boolean }
   | { op: 'announce'; netns: string; link: string; bridge: string; address: string }
 

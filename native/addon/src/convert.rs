@@ -44,6 +44,7 @@ impl From<Op> for weave_kernel::Op {
                 master,
                 mac,
                 up,
+                isolated,
                 peer,
             } => Self::AddVeth(weave_kernel::Veth {
                 netns,
@@ -52,6 +53,7 @@ impl From<Op> for weave_kernel::Op {
                 master,
                 mac,
                 up,
+                isolated: isolated.unwrap_or_default(),
                 peer: peer.into(),
             }),
             Op::SetLink {

@@ -1,6 +1,9 @@
 //! Reads what is there: a whole namespace, or some links of it with what hangs on them.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
@@ -94,6 +97,7 @@ pub fn links(site: &mut Site) -> Result<Vec<Link>> {
 struct Reader<'a> {
     site: &'a mut Site,
     names: HashMap<u32, String>,
+    vxlans: HashSet<u32>,
     observed: Observed,
     /// Whether the other ends of pairs are looked at too.
     sees_far: bool,
@@ -104,6 +108,7 @@ impl<'a> Reader<'a> {
         Self {
             site,
             names: HashMap::new(),
+            vxlans: HashSet::new(),
             observed: Observed::default(),
             sees_far: false,
         }
@@ -131,7 +136,8 @@ impl<'a> Reader<'a> {
             };
             let Some(found) = found else { continue };
             let index = found.index;
-            let has_fdb = found.kind == "vxlan";
+            // What bridges learn is theirs, and entries of ours are on no other ports.
+            let has_fdb = found.kind == "vxlan" || found.bridged.isolated;
             self.names.insert(index, found.name.clone());
             self.take_link(found)?;
             self.contents(Some(index))?;
@@ -143,6 +149,9 @@ impl<'a> Reader<'a> {
     }
 
     fn take_link(&mut self, link: Link) -> Result<()> {
+        if link.kind == "vxlan" {
+            self.vxlans.insert(link.index);
+        }
         let master = match link.master {
             Some(index) => self.name(index)?,
             None => None,
@@ -171,6 +180,9 @@ impl<'a> Reader<'a> {
             master,
             vni: link.vni,
             port: link.port.map(u32::from),
+            local: link.local.map(|local| local.to_string()),
+            quiet: link.bridged.quiet,
+            isolated: link.bridged.isolated,
         });
         Ok(())
     }
@@ -238,13 +250,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The forwarding entries of VXLAN devices; what bridges learn is theirs.
+    /// The forwarding entries of VXLAN devices, and those that bridges were given; what they learn is theirs.
     fn fdb(&mut self, index: Option<u32>) -> Result<()> {
         for (_, payload) in self.dump(&neighbour::dump_fdb(index))? {
             if let Some(found) = neighbour::parse(&payload)
-                && found.own
+                && (if found.own {
+                    self.vxlans.contains(&found.index)
+                } else {
+                    found.given
+                })
                 && let Some(link) = self.of(index, found.index)?
-                && self.is_vxlan(&link)
             {
                 self.observed.fdb.push(ObservedFdb {
                     link,
@@ -254,11 +269,6 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
-    }
-
-    fn is_vxlan(&self, name: &str) -> bool {
-        let mut links = self.observed.links.iter();
-        links.any(|link| link.name == name && link.kind == "vxlan")
     }
 
     /// The name behind an index, when that link was asked for.

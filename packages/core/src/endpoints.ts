@@ -75,8 +75,8 @@ export function freeShard(state: State, network: string): { shard?: number } {
 }
 
 /** Whether an endpoint that is not recorded yet will be the first on its bridge, which then has to be made. */
-export const opensShard = (state: State, { network, shard = 0 }: Endpoint): boolean =>
-  shard > 0 && !state.shardsOf(network)[shard];
+export const opensShard = (state: State, { network, peer, shard = 0 }: Endpoint): boolean =>
+  peer === state.self && shard > 0 && !state.shardsOf(network)[shard];
 
 /** The address's own MAC, unless an endpoint kept it that had the address before. */
 export function freeMac(state: State, network: string, endpoint: string, addr: Address): string {
@@ -101,9 +101,11 @@ function mustBeOwnMac(state: State, network: Network, mac: string): void {
   fail('WEAVE_ADDRESS_IN_USE', `MAC ${mac} on network ${network.name} is in use by ${holderOf(state, owner)}`);
 }
 
-function holderOf(state: State, id: string): string {
-  const { container } = state.endpoint(id);
-  return `container ${container?.name ?? id.slice(0, 12)}`;
+/** Who has an endpoint, for people. */
+export function holderOf(state: State, id: string): string {
+  const { container, peer } = state.endpoint(id);
+  const where = peer === state.self ? '' : ` on host ${state.peers.get(peer)?.name ?? peer}`;
+  return `container ${container?.name ?? id.slice(0, 12)}${where}`;
 }
 
 /** Publishes exactly these host ports for an endpoint. Throws WEAVE_PORT_IN_USE, WEAVE_ENDPOINT_NOT_FOUND. */

@@ -1,10 +1,13 @@
 export * from './address.ts';
 export { networkAlias, networkOfAlias } from './alias.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
+export * from './cells.ts';
+export { type Consequences, consequences, type Touched, touched } from './consequences.ts';
 export {
   announcements,
   desired,
   desiredEndpoint,
+  desiredEntries,
   desiredNetwork,
   desiredSwitch,
   hasGateway,
@@ -13,13 +16,25 @@ export {
   unitsAt,
 } from './desired.ts';
 export {
+  cidrInKey,
+  dropNetwork,
+  dropPool,
+  isDefinition,
+  isSame,
+  keys,
+  learnDefinitions,
+  nameInKey,
+  published,
+  unpooled,
+} from './directory.ts';
+export {
   createEndpoint,
   deleteEndpoint,
   type EndpointSpec,
+  holderOf,
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
-  opensShard,
   publishPorts,
 } from './endpoints.ts';
 export {
@@ -34,7 +49,8 @@ export {
   WeaveError,
 } from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
-export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool } from './ipam.ts';
+export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
+export { admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';
 export { LEAST_MTU, type MeasuredPath, networkMtu, roomOf, VXLAN_OVERHEAD } from './mtu.ts';
@@ -48,8 +64,9 @@ export {
   nameNetwork,
   removeNetwork,
   type SubnetSpec,
+  unbindNetwork,
 } from './networks.ts';
-export { NETWORK_OPTIONS, networkOptions } from './options.ts';
+export { NETWORK_OPTION, NETWORK_OPTIONS, networkOptions } from './options.ts';
 export { type Batch, goneHandovers, plan, queries, STRAYS, transition } from './plan.ts';
 export type {
   Clock,
@@ -66,3 +83,4 @@ export type {
 export { type EngineView, rebuild } from './rebuild.ts';
 export { linksOf, resize, resizedNetworks } from './resize.ts';
 export { type PoolIndex, State } from './state.ts';
+export { mustFit } from './transaction.ts';

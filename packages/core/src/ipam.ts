@@ -13,6 +13,7 @@ import {
   sizeOf,
   subnet,
 } from './address.ts';
+import { CellNeeded, ownsAddress, single } from './cells.ts';
 import { fail } from './errors.ts';
 import { type Change, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
 import type { State } from './state.ts';
@@ -26,16 +27,19 @@ export interface PoolRequest {
   cidr?: string | undefined;
   /** The part of it to hand out. */
   range?: string | undefined;
+  /** The network, by name or id, whose pool it is to be. */
+  network?: string | undefined;
   /** Subnets not to choose, such as those that the host has routes for. */
   avoid?: readonly string[] | undefined;
   /** Milliseconds since 1970. */
   now: number;
 }
 
-const poolId = (text: string) => `weave:${text}`;
+export const poolId = (text: string) => `weave:${text}`;
 
 /** Takes a subnet as a pool. A pool never overlaps another: throws WEAVE_SUBNET_OVERLAP, WEAVE_POOL_EXHAUSTED. */
 export function requestPool(state: State, request: PoolRequest): { pool: Pool; changes: Change[] } {
+  if (request.network !== undefined) return { pool: poolOfNetwork(state, request.network, request), changes: [] };
   const wanted = request.cidr === undefined ? chooseSubnet(state, request) : subnet(request.cidr);
   if (wanted.family !== request.family)
     fail('WEAVE_INVALID_SUBNET', `${request.cidr} is not an IPv${request.family} subnet`);
@@ -55,6 +59,18 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
   const pool: Pool = { id: poolId(text), cidr: text, created: request.now, ...rangeOf(wanted, request.range) };
   changes.push({ table: 'pool', id: pool.id, record: pool });
   return { pool, changes };
+}
+
+function poolOfNetwork(state: State, idOrName: string, { family, cidr: wanted }: PoolRequest): Pool {
+  const network = state.network(idOrName);
+  const pools = network.subnets.flatMap((s) => state.pools.get(s.pool ?? '') ?? []);
+  const text = wanted === undefined ? undefined : formatCidr(subnet(wanted));
+  return (
+    pools.find((pool) => cidr(pool.cidr).family === family && (text ?? pool.cidr) === pool.cidr) ??
+    fail('WEAVE_INVALID_SUBNET', `network ${network.name} has no IPv${family} pool${text ? ` ${text}` : ''}`, {
+      hint: `Its subnets are: ${network.subnets.map((s) => s.cidr).join(', ')}.`,
+    })
+  );
 }
 
 function rangeOf(outer: Cidr, range: string | undefined): { range?: string } {
@@ -80,6 +96,16 @@ function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {
   });
 }
 
+/** The network of a pool, where that is not an engine's alone: its pool and its gateway stay for as long as it does. */
+function keeper(state: State, pool: string): Network | undefined {
+  const network = state.networkOfPool(pool);
+  const isShared = state.cluster || network?.owner === 'weave';
+  return isShared || [...state.bindings.values()].some((b) => b.network === network?.id) ? network : undefined;
+}
+
+/** An engine gives a pool back. */
+export const returnPool = (state: State, id: string): Change[] => (keeper(state, id) ? [] : releasePool(state, id));
+
 /** Gives a pool back with all that an engine holds of it. Unknown ids are a success. */
 export function releasePool(state: State, id: string): Change[] {
   if (!state.pools.has(id)) return [];
@@ -89,7 +115,7 @@ export function releasePool(state: State, id: string): Change[] {
   return [...changes, { table: 'pool', id, record: null }];
 }
 
-/** The lowest free address of a pool, inside `window` where one is given. Throws WEAVE_POOL_EXHAUSTED. */
+/** The lowest free address of a pool, inside `window` where one is given. Throws WEAVE_POOL_EXHAUSTED, CellNeeded. */
 export function lowestFree(
   state: State,
   id: string,
@@ -99,25 +125,35 @@ export function lowestFree(
   const index = state.poolIndex(id);
   const pool = state.pools.get(id)!;
   const area = window ?? cidr(pool.range ?? pool.cidr);
-  const { first, last } = hostBounds(index.cidr, area);
-  const whole = window === undefined;
-  let value = whole && index.lowest > first ? index.lowest : first;
-  while (value <= last && index.taken.has(value)) value++;
-  if (whole) index.lowest = value;
-  while (value <= last && (index.taken.has(value) || alsoTaken.has(value))) value++;
-  if (value <= last) return { family: index.cidr.family, value };
-  const network = state.networkOfPool(id)?.name ?? id;
-  return fail(
-    'WEAVE_POOL_EXHAUSTED',
-    `no address is free in ${formatCidr(area)} of network ${network}: ${index.taken.size} are in use`,
-  );
+  const isWhole = window === undefined;
+  const blocks = state.cluster ? index.cells.filter((cell) => overlaps(cell, area)) : [area];
+  for (const block of blocks) {
+    const { first, last } = hostBounds(index.cidr, covers(area, block) ? block : area);
+    let value = isWhole && index.lowest > first ? index.lowest : first;
+    value = nextFree(value, last, [index.taken]);
+    if (isWhole && value > index.lowest) index.lowest = value;
+    value = nextFree(value, last, [index.taken, alsoTaken]);
+    if (value <= last) return { family: index.cidr.family, value };
+  }
+  const message = `no address is free in ${formatCidr(area)} of network ${state.networkOfPool(id)?.name ?? id}`;
+  if (state.cluster) throw new CellNeeded(id, area, message);
+  return fail('WEAVE_POOL_EXHAUSTED', `${message}: ${index.taken.size} are in use`);
+}
+
+function nextFree(from: bigint, last: bigint, taken: readonly { has(value: bigint): boolean }[]): bigint {
+  let value = from;
+  while (value <= last && taken.some((each) => each.has(value))) value++;
+  return value;
 }
 
 /** Throws WEAVE_ADDRESS_IN_USE when somebody holds this address of the pool. */
 export function mustBeFree(state: State, id: string, addr: Address, unless?: string): void {
-  const { taken, cidr: pool } = state.poolIndex(id);
+  const index = state.poolIndex(id);
+  const { taken, cidr: pool } = index;
   if (!contains(pool, addr)) fail('WEAVE_INVALID_ADDRESS', `${formatAddress(addr)} is not in ${formatCidr(pool)}`);
   const owner = taken.get(addr.value);
+  if (owner === undefined && state.cluster && !ownsAddress(index, addr))
+    throw new CellNeeded(id, single(addr), `${formatAddress(addr)} is in no block of addresses of this host`);
   if (owner === undefined || owner === unless) return;
   const endpoint = state.endpoints.get(owner);
   const who = endpoint ? `container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}` : 'the engine';
@@ -126,6 +162,8 @@ export function mustBeFree(state: State, id: string, addr: Address, unless?: str
 
 /** Leases an address to an engine: the lowest free one, or the one asked for. */
 export function requestAddress(state: State, pool: string, wanted?: string): { cidr: string; changes: Change[] } {
+  const { length } = state.poolIndex(pool).cidr;
+  if (wanted !== undefined && isGateway(state, pool, wanted)) return { cidr: `${wanted}/${length}`, changes: [] };
   const addr = wanted === undefined ? lowestFree(state, pool) : address(wanted);
   mustBeFree(state, pool, addr);
   const { first, last } = hostBounds(state.poolIndex(pool).cidr);
@@ -133,7 +171,7 @@ export function requestAddress(state: State, pool: string, wanted?: string): { c
     fail('WEAVE_INVALID_ADDRESS', `${wanted} is the network or broadcast address of its subnet`);
   const text = formatAddress(addr);
   return {
-    cidr: `${text}/${state.poolIndex(pool).cidr.length}`,
+    cidr: `${text}/${length}`,
     changes: [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }],
   };
 }
@@ -146,8 +184,12 @@ export function learnLease(state: State, network: Network, text: string): Change
   return [{ table: 'lease', id: leaseId(pool, text), record: { pool, address: text } }];
 }
 
+const isGateway = (state: State, pool: string, text: string): boolean =>
+  !!keeper(state, pool)?.subnets.some((s) => s.pool === pool && s.gateway === text);
+
 /** Gives a leased address back. Unknown pools and addresses are a success. */
 export function releaseAddress(state: State, pool: string, text: string): Change[] {
+  if (isGateway(state, pool, text)) return [];
   const id = leaseId(pool, text);
   return state.leases.has(id) ? [{ table: 'lease', id, record: null }] : [];
 }

@@ -5,8 +5,10 @@ export interface Peer {
   /** 32 hex digits, chosen once at random. */
   readonly id: string;
   readonly name: string;
-  /** Where its VXLAN endpoint is on the underlay; absent on a host that is alone. */
+  /** Where its VXLAN endpoint is on the underlay, in its one spelling; absent on a host that is alone. */
   readonly underlay?: string;
+  /** The smallest MTU of its paths to hosts that it shares a network with, in bytes of the underlay. */
+  readonly mtu?: number;
   /** The records of this host were lost, and those who can tell them again have not all been heard. */
   readonly rebuilding?: true;
 }
@@ -40,6 +42,8 @@ export interface Network {
   readonly gateway: Gateway;
   readonly internal: boolean;
   readonly owner: 'weave' | 'docker';
+  /** The host that it was made on; absent: this one. */
+  readonly origin?: string;
 }
 
 /** A range that Weave hands addresses out of. */
@@ -51,12 +55,35 @@ export interface Pool {
   readonly range?: string;
   /** Milliseconds since 1970. */
   readonly created: number;
+  /** The host that it was made on; absent: this one. */
+  readonly origin?: string;
 }
 
-/** An address of a pool given to an engine, which gives it back by itself. */
+/** An address of a pool given to an engine, which gives it back by itself; or, out of a cell of ours, to another host. */
 export interface Lease {
   readonly pool: string;
   readonly address: string;
+  readonly peer?: string;
+}
+
+/** A block of a pool's addresses that is this host's: hosts with a directory hand out only what is in theirs. */
+export interface Cell {
+  readonly pool: string;
+  readonly cidr: string;
+}
+
+/** A network as this host's engine calls it, where that is not our id for it: another host's engine made it. */
+export interface Binding {
+  /** The engine's id. */
+  readonly id: string;
+  readonly network: string;
+}
+
+/** Which host this is, and what it belongs to. */
+export interface Self {
+  readonly peer: string;
+  /** The id of the cluster; absent while it is alone. */
+  readonly cluster?: string;
 }
 
 export interface PublishedPort {
@@ -102,9 +129,12 @@ export interface Endpoint {
 }
 
 export interface Records {
+  self: Self;
   peer: Peer;
   network: Network;
+  binding: Binding;
   pool: Pool;
+  cell: Cell;
   lease: Lease;
   endpoint: Endpoint;
 }
@@ -112,7 +142,16 @@ export interface Records {
 export type Table = keyof Records;
 
 /** Parents first: whoever refers to a record comes after it. */
-export const TABLES = ['peer', 'pool', 'network', 'lease', 'endpoint'] as const satisfies readonly Table[];
+export const TABLES = [
+  'self',
+  'peer',
+  'pool',
+  'cell',
+  'network',
+  'binding',
+  'lease',
+  'endpoint',
+] as const satisfies readonly Table[];
 
 /** One record written, or removed (`null`). What a verb decides is a list of these; what is stored, too. */
 export type Change = { [T in Table]: { table: T; id: string; record: Records[T] | null } }[Table];
@@ -134,9 +173,13 @@ export const VXLAN_PORT = 4789;
 
 export const MULTICAST_ROUTE = '224.0.0.0/4';
 
+export const SELF = 'self';
+export const cellId = (pool: string, cidr: string) => `${pool} ${cidr}`;
 export const leaseId = (pool: string, address: string) => `${pool} ${address}`;
 
 /** How long a leased key of the directory outlives its writer. */
 export const LEASE_SECONDS = 10;
 /** Conditions and writes of one transaction: an etcd that is set up as it comes takes 128. */
 export const TRANSACTION_ROOM = 128;
+/** And so much text in keys and values: as UTF-8 it is below the 1.5 MB of a request to such an etcd. */
+export const TRANSACTION_CHARACTERS = 400_000;

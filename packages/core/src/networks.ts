@@ -1,9 +1,11 @@
 import { address, cidr, formatAddress, formatCidr, hostBounds, networkOf, overlaps, subnet } from './address.ts';
+import { dropNetwork } from './directory.ts';
+import { holderOf } from './endpoints.ts';
 import { fail } from './errors.ts';
-import { lowestFree, releasePool, requestPool } from './ipam.ts';
+import { lowestFree, poolId, releasePool, requestPool } from './ipam.ts';
 import { type Change, leaseId, type Network, type Subnet } from './model.ts';
 import { hashId, vniSeed } from './names.ts';
-import { networkOptions } from './options.ts';
+import { NETWORK_OPTION, networkOptions } from './options.ts';
 import type { State } from './state.ts';
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
@@ -84,8 +86,10 @@ export interface EngineNetworkSpec {
 /** A network that an engine made. Made twice with the same id it is a success, and nothing changes. */
 export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
   if (!ID.test(spec.id)) fail('WEAVE_INVALID_REQUEST', `${JSON.stringify(spec.id)} is not a network id`);
-  if (state.networks.has(spec.id)) return [];
+  if (state.networks.has(state.boundTo(spec.id))) return [];
   const options = networkOptions(spec.options, spec.internal);
+  const existing = alreadyThere(state, spec);
+  if (existing) return [{ table: 'binding', id: spec.id, record: { id: spec.id, network: existing.id } }];
   const subnets = spec.subnets.map((each): Subnet => {
     const text = formatCidr(networkOf(cidr(each.cidr)));
     const pool = [...state.pools.values()].find((p) => p.cidr === text)?.id;
@@ -104,6 +108,22 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
   return [...gatewayLeases(chosen), { table: 'network', id: network.id, record: network }];
 }
 
+/** The network that an engine names, or whose pools it was given: made on another host, or by hand. */
+function alreadyThere(state: State, { options, subnets }: EngineNetworkSpec): Network | undefined {
+  const name = options[NETWORK_OPTION];
+  const pooled = subnets.filter(({ ours }) => ours).map((each) => poolId(formatCidr(networkOf(cidr(each.cidr)))));
+  const network = name ? state.network(name) : pooled.flatMap((pool) => state.networkOfPool(pool) ?? [])[0];
+  const stranger = network && subnets.find((s) => !hasSubnet(network, s.cidr));
+  if (stranger)
+    fail('WEAVE_INVALID_SUBNET', `${stranger.cidr} is not a subnet of network ${network.name}`, {
+      hint: `Its subnets are: ${network.subnets.map((s) => s.cidr).join(', ')}.`,
+    });
+  return network;
+}
+
+const hasSubnet = ({ subnets }: Network, text: string): boolean =>
+  subnets.some((s) => s.cidr === formatCidr(networkOf(cidr(text))));
+
 const gatewayLeases = (subnets: readonly Subnet[]): Change[] =>
   subnets.flatMap(({ pool, gateway }) =>
     pool && gateway ? { table: 'lease', id: leaseId(pool, gateway), record: { pool, address: gateway } } : [],
@@ -118,7 +138,7 @@ interface NewNetwork {
 }
 
 function newNetwork(state: State, { id, name, subnets, options, owner }: NewNetwork): Network {
-  const network: Network = { id, name, vni: freeVni(state, id), subnets, ...options, owner };
+  const network: Network = { id, name, vni: freeVni(vnisOf(state), id), subnets, ...options, owner };
   const needsGateway = network.gateway === 'weave' && !network.internal;
   if (!needsGateway) return network;
   return {
@@ -133,8 +153,9 @@ function firstHost(state: State, { cidr: text, pool }: Subnet): string {
   return formatAddress({ family: parsed.family, value });
 }
 
-function freeVni(state: State, id: string): number {
-  const taken = new Set([...state.networks.values()].map((n) => n.vni));
+const vnisOf = (state: State) => new Set([...state.networks.values()].map((n) => n.vni));
+
+export function freeVni(taken: ReadonlySet<number>, id: string): number {
   let vni = vniSeed(id);
   while (taken.has(vni)) vni = (vni % VNI_SPACE) + 1;
   return vni;
@@ -150,17 +171,32 @@ export function nameNetwork(state: State, id: string, name: string): Change[] {
 /** Removes a network of Weave's own. Throws WEAVE_NETWORK_IN_USE while something is attached. */
 export function removeNetwork(state: State, idOrName: string): { network: Network; changes: Change[] } {
   const network = state.network(idOrName);
-  if (network.owner === 'docker') fail('WEAVE_NETWORK_OWNED', `network ${network.name} belongs to the Docker engine`);
+  if (network.owner === 'docker' && !state.cluster)
+    fail('WEAVE_NETWORK_OWNED', `network ${network.name} belongs to the Docker engine`);
   const users = state.endpointsOf(network.id);
   if (users.length > 0) {
-    const names = users.map((e) => e.container?.name ?? e.id.slice(0, 12)).sort();
+    const names = users.map((e) => holderOf(state, e.id)).sort();
     fail(
       'WEAVE_NETWORK_IN_USE',
       `network ${network.name} is in use by ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`,
     );
   }
-  return { network, changes: forgetNetwork(state, network.id) };
+  return { network, changes: state.cluster ? dropNetwork(state, network.id) : forgetNetwork(state, network.id) };
 }
+
+/**
+ * What an engine had on a network that it removed, and that is not its own alone: the network stays for those who made
+ * it. Undefined where it goes with the engine's (see {@link forgetNetwork}).
+ */
+export function unbindNetwork(state: State, id: string): { network: Network; changes: Change[] } | undefined {
+  const network = state.networks.get(state.boundTo(id));
+  if (!network || !(state.cluster || state.bindings.has(id))) return undefined;
+  const own = state.endpointsOf(network.id).filter((e) => e.owner === 'docker' && e.peer === state.self);
+  const changes: Change[] = own.map((e) => ({ table: 'endpoint', id: e.id, record: null }));
+  return { network, changes: [...changes, ...(state.bindings.has(id) ? [unbound(id)] : [])] };
+}
+
+const unbound = (id: string): Change => ({ table: 'binding', id, record: null });
 
 /**
  * Removes a network with all that is attached to it: what an engine removed is gone, whatever we think of it.

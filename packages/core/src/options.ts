@@ -7,6 +7,9 @@ const GATEWAYS: readonly Gateway[] = ['engine', 'weave', 'none'];
 
 type Parsed = Partial<NetworkOptions>;
 
+/** As `--opt` and `--ipam-opt`: the network of Weave's that an engine's is to be. */
+export const NETWORK_OPTION = 'works.weave.network';
+
 /** What `--opt NAME=VALUE` may name, with what it means. */
 export const NETWORK_OPTIONS: Record<string, { values: string; parse(value: string): Parsed | undefined }> = {
   mtu: { values: 'bytes, 1280 to 65535', parse: parseMtu },
@@ -19,6 +22,7 @@ export const NETWORK_OPTIONS: Record<string, { values: string; parse(value: stri
     values: 'engine (docker_gwbridge), weave or none',
     parse: (value) => (GATEWAYS.includes(value as Gateway) ? { gateway: value as Gateway } : undefined),
   },
+  [NETWORK_OPTION]: { values: 'the name or id of a weave network that is there', parse: () => ({}) },
 };
 
 function parseMtu(value: string): Parsed | undefined {

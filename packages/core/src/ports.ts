@@ -54,8 +54,11 @@ export type Write =
 
 export interface Transaction {
   readonly when?: readonly Condition[];
-  /** No key twice. At most {@link TRANSACTION_ROOM}, conditions and writes together. */
-  readonly then: readonly Write[];
+  /**
+   * No key twice, nor under a prefix that goes. At most {@link TRANSACTION_ROOM}, conditions and writes together, and
+   * {@link TRANSACTION_CHARACTERS}; what is more is WEAVE_BUG.
+   */
+  readonly writes: readonly Write[];
 }
 
 /** News of what is under a prefix: everything (at first, and after a gap), or what changed since. */

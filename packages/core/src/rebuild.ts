@@ -44,18 +44,20 @@ export function rebuild(state: State, view: EngineView, { now, before, forwards 
     draft.apply(made);
     changes.push(...made);
   };
-  const known = new Set(view.networks.flatMap((n) => [n.id, ...n.endpoints.map((e) => e.id)]));
-  for (const { id, owner } of [...draft.endpoints.values()])
-    if (owner === 'docker' && !known.has(id) && before.has(id)) take(dropEndpoint(draft, id));
+  const known = new Set(view.networks.flatMap((n) => [state.boundTo(n.id), ...n.endpoints.map((e) => e.id)]));
+  for (const { id, owner, peer } of [...draft.endpoints.values()])
+    if (owner === 'docker' && peer === state.self && !known.has(id) && before.has(id)) take(dropEndpoint(draft, id));
+  // One that others may use is made for the engine again, if it has it not.
   for (const { id, owner, subnets } of [...draft.networks.values()])
-    if (owner === 'docker' && !known.has(id) && before.has(id)) {
+    if (owner === 'docker' && !state.cluster && !known.has(id) && before.has(id)) {
       take(forgetNetwork(draft, id));
       for (const { pool } of subnets) if (pool) take(releasePool(draft, pool));
     }
   for (const network of view.networks) learnNetwork(draft, network, now, take);
   for (const { id, network, addresses } of [...draft.endpoints.values()])
     if (!state.endpoints.has(id)) take(publishPorts(draft, id, publishedOf(forwards, network, addresses)));
-  take(unused(draft, view.networks, (table, id) => before.has(state.grants.of(table, id))));
+  const seen = view.networks.map(({ id, reserved }) => ({ id: draft.boundTo(id), reserved }));
+  take(unused(draft, seen, (table, id) => before.has(state.grants.of(table, id))));
   return changes;
 }
 
@@ -81,15 +83,16 @@ function learnNetwork(draft: State, network: EngineView['networks'][number], now
           .changes,
       );
   take(adoptNetwork(draft, network));
-  if (network.name) take(nameNetwork(draft, network.id, network.name));
+  const id = draft.boundTo(network.id);
+  if (network.name && id === network.id) take(nameNetwork(draft, id, network.name));
   const held = [
     ...network.reserved,
     ...network.endpoints.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text)))),
   ];
-  for (const text of held) take(learnLease(draft, draft.network(network.id), text));
-  for (const endpoint of network.endpoints) learnEndpoint(draft, network.id, endpoint, take);
+  for (const text of held) take(learnLease(draft, draft.network(id), text));
+  for (const endpoint of network.endpoints) learnEndpoint(draft, id, endpoint, take);
   for (const { cidr: text, gateway, ours } of network.subnets)
-    if (ours && !gateway) take(learnUnnamedGateway(draft, network.id, text));
+    if (ours && !gateway) take(learnUnnamedGateway(draft, id, text));
 }
 
 /** Where the user named no gateway the engine does not tell it, but it was the first address that it asked for. */

@@ -2,12 +2,16 @@ import { type Address, address, type Cidr, cidr, contains, formatAddress } from 
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import {
+  type Binding,
+  type Cell,
   type Change,
   type Endpoint,
   type Lease,
   type Network,
   type Peer,
   type Pool,
+  SELF,
+  type Self,
   type Subnet,
   TABLES,
   type Table,
@@ -15,6 +19,7 @@ import {
 import { portName } from './names.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
+const NOBODY: ReadonlyMap<string, number> = new Map();
 
 /** A pool with what is taken of it, for the allocator. */
 export interface PoolIndex {
@@ -23,6 +28,8 @@ export interface PoolIndex {
   readonly taken: Map<bigint, string>;
   /** Nothing below it is free; see `ipam.ts`. */
   lowest: bigint;
+  /** This host's own, in order; see `cells.ts`. */
+  cells: readonly Cidr[];
 }
 
 /**
@@ -32,6 +39,9 @@ export interface PoolIndex {
 export class State {
   readonly peers = new Map<string, Peer>();
   readonly networks = new Map<string, Network>();
+  readonly bindings = new Map<string, Binding>();
+  readonly cells = new Map<string, Cell>();
+  readonly selves = new Map<string, Self>();
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
@@ -47,18 +57,29 @@ export class State {
   readonly #shards = new Map<string, number[]>();
   readonly #byMac = new Map<string, string>();
   readonly #byPort = new Map<string, string>();
+  readonly #members = new Map<string, Map<string, number>>();
 
   constructor(self: string) {
     this.self = self;
   }
 
-  /** Networks by id, unambiguous start of an id (12 digits or more), or name. */
+  /** The cluster that this host belongs to; undefined while it is alone. */
+  get cluster(): string | undefined {
+    return this.selves.get(SELF)?.cluster;
+  }
+
+  /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
   network(idOrName: string): Network {
-    const direct = this.networks.get(this.#byName.get(idOrName) ?? idOrName);
+    const direct = this.networks.get(this.#byName.get(idOrName) ?? this.boundTo(idOrName));
     if (direct) return direct;
     const byPrefix = idOrName.length < 12 ? [] : [...this.networks.values()].filter((n) => n.id.startsWith(idOrName));
     if (byPrefix.length === 1) return byPrefix[0]!;
     throw new WeaveError('WEAVE_NETWORK_NOT_FOUND', `there is no network ${idOrName}`);
+  }
+
+  /** Our id of a network that an engine calls so. */
+  boundTo(id: string): string {
+    return this.bindings.get(id)?.network ?? id;
   }
 
   hasNetworkNamed(name: string): boolean {
@@ -100,6 +121,16 @@ export class State {
     return this.#shards.get(network) ?? [];
   }
 
+  /** The hosts that have endpoints of a network, with how many. */
+  membersOf(network: string): ReadonlyMap<string, number> {
+    return this.#members.get(network) ?? NOBODY;
+  }
+
+  /** Whether this host has endpoints on a network. */
+  isMember(network: string): boolean {
+    return this.shardsOf(network).length > 0;
+  }
+
   poolIndex(id: string): PoolIndex {
     const index = this.#poolIndex.get(id);
     if (!index) throw new WeaveError('WEAVE_POOL_NOT_FOUND', `there is no address pool ${id}`);
@@ -135,23 +166,28 @@ export class State {
   apply(changes: Iterable<Change>): void {
     for (const change of changes) {
       const table = this.#table(change.table);
-      this.#index(change, table.get(change.id), false);
+      const before = table.get(change.id);
+      // What is taken of a pool stays so.
+      const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
+      if (!isAgain) this.#index(change, before, false);
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
-      this.#index(change, change.record ?? undefined, true);
+      if (!isAgain) this.#index(change, change.record ?? undefined, true);
       this.grants.note(change);
     }
   }
 
   #table(table: Table): Map<string, unknown> {
-    const { peers: peer, networks: network, pools: pool, leases: lease, endpoints: endpoint } = this;
-    return { peer, network, pool, lease, endpoint }[table];
+    const { selves: self, peers: peer, networks: network, bindings: binding } = this;
+    const { pools: pool, cells: cell, leases: lease, endpoints: endpoint } = this;
+    return { self, peer, network, binding, pool, cell, lease, endpoint }[table];
   }
 
   #index({ table, id }: Change, record: unknown, enter: boolean): void {
     if (!record) return;
     if (table === 'network') this.#indexNetwork(record as Network, enter);
     if (table === 'pool') this.#indexPool(id, record as Pool, enter);
+    if (table === 'cell') this.#indexCell(record as Cell, enter);
     if (table === 'lease') this.#take(record as Lease, '', enter);
     if (table === 'endpoint') this.#indexEndpoint(record as Endpoint, enter);
   }
@@ -163,15 +199,26 @@ export class State {
 
   #indexPool(id: string, pool: Pool, enter: boolean): void {
     if (enter) {
-      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n });
+      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n, cells: [] });
     } else this.#poolIndex.delete(id);
+  }
+
+  #indexCell(cell: Cell, enter: boolean): void {
+    const index = this.#poolIndex.get(cell.pool);
+    if (!index) return;
+    const block = cidr(cell.cidr);
+    const others = index.cells.filter(({ value }) => value !== block.value);
+    index.cells = enter ? [...others, block].sort((a, b) => (a.value < b.value ? -1 : 1)) : others;
+    if (enter && block.value < index.lowest) index.lowest = block.value;
   }
 
   #indexEndpoint(endpoint: Endpoint, enter: boolean): void {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
+    count(this.#members, network, endpoint.peer, enter);
     if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
-    if (container) mark(this.#bySandbox, container.id, id, enter);
+    // Of another host's container this one's engine knows nothing.
+    if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
       const shards = this.#shards.get(network) ?? [];
       const shard = endpoint.shard ?? 0;
@@ -185,8 +232,8 @@ export class State {
     for (const text of endpoint.addresses) {
       const plain = formatAddress(cidr(text));
       own(this.#byAddress, `${network} ${plain}`, id, enter);
-      // What an engine's endpoint holds of a pool is held by the engine's lease.
-      if (endpoint.owner === 'docker') continue;
+      // What an engine's endpoint holds of a pool is held by the engine's lease; and other hosts hand out their own.
+      if (endpoint.owner === 'docker' || endpoint.peer !== this.self) continue;
       const pool = this.subnetOf(this.networks.get(network)!, cidr(text))?.pool;
       if (pool) this.#take({ pool, address: plain }, id, enter);
     }
@@ -215,4 +262,13 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
+}
+
+function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
+  const counts = index.get(key) ?? new Map<string, number>();
+  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
+  if (sum > 0) counts.set(id, sum);
+  else counts.delete(id);
+  if (counts.size > 0) index.set(key, counts);
+  else index.delete(key);
 }

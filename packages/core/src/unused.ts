@@ -27,8 +27,12 @@ export function unused(
       network && seen.has(network.id) && !used.has(`${network.id} ${text}`) && !state.addressOwner(network.id, text)
     );
   };
-  const leases = [...state.leases].filter(([id, { pool, address }]) => isOld('lease', id) && isUnused(pool, address));
-  const pools = [...state.pools.keys()].filter((id) => isOld('pool', id) && !owners.has(id));
+  const leases = [...state.leases].filter(
+    ([id, { pool, address, peer }]) => !peer && isOld('lease', id) && isUnused(pool, address),
+  );
+  const pools = [...state.pools.values()].flatMap(({ id, origin }) =>
+    !origin && isOld('pool', id) && !owners.has(id) ? [id] : [],
+  );
   return [
     ...leases.map(([id]): Change => ({ table: 'lease', id, record: null })),
     ...pools.flatMap((id) => releasePool(state, id)),

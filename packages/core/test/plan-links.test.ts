@@ -156,6 +156,7 @@ t.test('plan: links', async (t) => {
       network/blue
         vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      entries/e3
         fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       `,
     },
@@ -166,6 +167,9 @@ t.test('plan: links', async (t) => {
       want: `
       network/blue
         vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+        fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      entries/e3
+        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       `,
     },
   ];

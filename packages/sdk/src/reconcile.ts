@@ -36,6 +36,8 @@ interface Parts {
   commit(changes: readonly Change[]): void;
   /** Whether what has no record is a leftover. */
   isTrusted(): boolean;
+  /** One repair after the other; once the host has ended there is none, and the answer is `otherwise`. */
+  inTurn<T>(work: () => Promise<T>, otherwise: T): Promise<T>;
 }
 
 export interface Reconciler {
@@ -49,8 +51,6 @@ export interface Reconciler {
   differences(): Promise<string[]>;
   /** Records were changed: what was seen of them before is old. */
   note(changes: readonly Change[]): void;
-  /** Returns when nothing is under way any more, and nothing comes after. */
-  end(): Promise<void>;
   /** How many repairs there were since the start, by operation. */
   readonly repairs: Readonly<Record<string, number>>;
 }
@@ -64,13 +64,14 @@ interface Forgotten {
   error?: unknown;
 }
 
-export function createReconciler({ state, datapath, filters, log, commit, isTrusted }: Parts): Reconciler {
+export function createReconciler(parts: Parts): Reconciler {
+  const { state, datapath, filters, log, commit, isTrusted, inTurn } = parts;
   const repairs: Record<string, number> = {};
   // By unit, why: left to full passes until then, or it would be tried and heard and tried again.
   const failing = new Map<string, string>();
   const watching = new Set<Set<string>>();
-  let last: Promise<unknown> = Promise.resolve();
-  let ended = false;
+  /** The first pass makes what a boot took away: nothing of that is a repair. */
+  let passed = false;
 
   /** A namespace's path may lead elsewhere by now: a process id is used again, a file is replaced. */
   function forgetGoneSandboxes(ids: Iterable<string>): Forgotten {
@@ -138,7 +139,8 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
   async function pass(): Promise<Failure[]> {
     const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
     const { seen, changed } = await observed(desired(state));
-    const isNew = seen.every(({ netns, links }) => netns !== SWITCH || links.every(({ name }) => name === 'lo'));
+    const isNew = !passed && seen.every(({ netns, links }) => netns !== SWITCH || links.every(isLoopback));
+    passed = true;
     // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
     const batches = plan(desired(state), seen).filter(
       ({ key }) => !isLeft(key) && !changed.has(key) && (isTrusted() || key !== STRAYS),
@@ -162,13 +164,6 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
     if (error) throw error;
   }
 
-  /** One after the other, and none once it has ended. */
-  const inTurn = <T>(work: () => Promise<T>, otherwise: T): Promise<T> => {
-    const turn = last.catch(() => undefined).then(() => (ended ? otherwise : work()));
-    last = turn;
-    return turn;
-  };
-
   return {
     repairs,
     pass: () => inTurn(pass, []),
@@ -184,14 +179,13 @@ export function createReconciler({ state, datapath, filters, log, commit, isTrus
       return [...repairable.flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
     },
     note(changes) {
-      for (const { table, id } of changes) for (const changed of watching) changed.add(`${table}/${id}`);
-    },
-    async end() {
-      ended = true;
-      await last.catch(() => undefined);
+      for (const { table, id } of changes)
+        for (const changed of watching) changed.add(`${table}/${id}`).add(`entries/${id}`);
     },
   };
 }
+
+const isLoopback = ({ name }: { name: string }) => name === 'lo';
 
 /** Each, whatever becomes of the others; throws the first error then. */
 async function allOf(works: readonly (() => Promise<unknown>)[]): Promise<void> {

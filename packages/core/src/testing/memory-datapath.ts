@@ -161,7 +161,7 @@ function observe(kernel: MemoryKernel, query: Query): Observed {
     neighbours: links.flatMap((l) =>
       [...l.neighbours].map(([address, mac]) => ({ link: l.name, address, mac, permanent: true })),
     ),
-    fdb: links.flatMap((l) => l.fdb.map((entry) => ({ link: l.name, ...entry }))),
+    fdb: links.flatMap((l) => [...l.fdb, ...[...l.given].map((mac) => ({ mac }))].map((f) => ({ link: l.name, ...f }))),
     sysctls: (query.sysctls ?? []).flatMap((key) => sysctlAt(netns, key)),
   };
 }
@@ -172,13 +172,16 @@ function sysctlAt(netns: MemoryNetns, key: string): { key: string; value: string
 }
 
 function describe(link: MemoryLink, seesFar: boolean): Observed['links'][number] {
-  const { name, kind, mac, mtu, up, index, peer, master, vni, alias } = link;
+  const { name, kind, mac, mtu, up, index, peer, master, vni, local, quiet, isolated, alias } = link;
   return {
     ...{ name, kind, mac, mtu, up, index },
     ...(peer ? { peerIndex: peer.index } : {}),
     ...(peer && seesFar ? { peerMtu: peer.mtu } : {}),
     ...(master ? { master: master.name } : {}),
     ...(vni === undefined ? {} : { vni }),
+    ...(local === undefined ? {} : { local }),
+    ...(quiet ? { quiet } : {}),
+    ...(isolated ? { isolated } : {}),
     ...(alias === undefined ? {} : { alias }),
   };
 }

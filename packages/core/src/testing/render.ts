@@ -67,7 +67,7 @@ function words(op: Op): (string | number)[] {
       return [op.link, op.address, op.mac];
     case 'addFdb':
     case 'deleteFdb':
-      return [op.link, op.mac, '→', op.destination];
+      return [op.link, op.mac, ...(op.destination ? ['→', op.destination] : [])];
     case 'addRoute':
       return [
         op.link,
@@ -80,8 +80,8 @@ function words(op: Op): (string | number)[] {
   }
 }
 
-function vethWords({ name, mtu, master, up, peer }: Extract<Op, { op: 'addVeth' }>): string[] {
-  const near = [...(master ? [master] : []), up ? 'up' : 'down'].join(', ');
+function vethWords({ name, mtu, master, up, isolated, peer }: Extract<Op, { op: 'addVeth' }>): string[] {
+  const near = [...(master ? [master] : []), up ? 'up' : 'down', ...(isolated ? ['isolated'] : [])].join(', ');
   const mac = peer.mac ? ` ${peer.mac}` : '';
   const far = [...(peer.master ? [peer.master] : []), peer.up ? 'up' : 'down'].join(', ');
   const mtus = peer.mtu === mtu ? `mtu ${mtu}` : `mtu ${mtu}/${peer.mtu}`;

@@ -11,7 +11,6 @@ import {
   leaveEndpoint,
   nameEndpoint,
   nameNetwork,
-  opensShard,
   publishPorts,
   releaseAddress,
   releasePool,
@@ -150,8 +149,8 @@ export const engineVerbs = {
     await withAddress(w, network.pool!, wanted, async (address) => {
       const id = hex(++w.serial);
       await call(w, async () => {
-        const { endpoint, changes } = createEndpoint(w.state, { id, network: network.id, addresses: [address] });
-        await w.verb(changes, { networks: opensShard(w.state, endpoint) ? [network.id] : [] });
+        const { changes } = createEndpoint(w.state, { id, network: network.id, addresses: [address] });
+        await w.verb(changes);
       });
       const { mac } = w.state.endpoint(id);
       network.endpoints.set(id, { id, addresses: [address], mac, container: container(b) });

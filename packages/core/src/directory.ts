@@ -1,0 +1,127 @@
+import { cidr, formatAddress } from './address.ts';
+import type { Change, Endpoint, Network, Pool } from './model.ts';
+import type { State } from './state.ts';
+
+/*
+   What is where in the directory. Each record has one writer, or is changed by compare-and-swap alone.
+
+   cluster                               which cluster this is
+   peer/PEER                             a host, by itself; its revision is what proves that it still belongs
+   alive/PEER                            leased by that host
+   definition/guard                      compared and bumped by whoever changes a definition
+   definition/pool/POOL, …/network/ID    pools and networks
+   cell/POOL/CELL                        who owns a block of addresses
+   claim/NETWORK/ADDRESS                 who has an address that is in no pool
+   wish/OWNER/PEER                       what a host asks of the owner of a cell
+   on/PEER/NETWORK                       that a host has endpoints there
+   endpoint/NETWORK/PEER/ID              an endpoint, by its host
+*/
+
+const ROOT = '/weave/';
+/** A subnet has a slash of its own. */
+const flat = (text: string) => text.replaceAll('/', '_');
+
+export const keys = {
+  cluster: `${ROOT}cluster`,
+  peers: `${ROOT}peer/`,
+  peer: (id: string) => `${ROOT}peer/${id}`,
+  alives: `${ROOT}alive/`,
+  alive: (peer: string) => `${ROOT}alive/${peer}`,
+  definitions: `${ROOT}definition/`,
+  guard: `${ROOT}definition/guard`,
+  pool: (id: string) => `${ROOT}definition/pool/${flat(id)}`,
+  network: (id: string) => `${ROOT}definition/network/${id}`,
+  allCells: `${ROOT}cell/`,
+  cells: (pool: string) => `${ROOT}cell/${flat(pool)}/`,
+  cell: (pool: string, text: string) => `${ROOT}cell/${flat(pool)}/${flat(text)}`,
+  allClaims: `${ROOT}claim/`,
+  claims: (network: string) => `${ROOT}claim/${network}/`,
+  claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
+  wishes: (owner: string) => `${ROOT}wish/${owner}/`,
+  wish: (owner: string, peer: string) => `${ROOT}wish/${owner}/${peer}`,
+  presences: (peer: string) => `${ROOT}on/${peer}/`,
+  presence: (peer: string, network: string) => `${ROOT}on/${peer}/${network}`,
+  endpoints: (network: string) => `${ROOT}endpoint/${network}/`,
+  endpointsOn: (network: string, peer: string) => `${ROOT}endpoint/${network}/${peer}/`,
+  endpoint: ({ network, peer, id }: Pick<Endpoint, 'network' | 'peer' | 'id'>) =>
+    `${ROOT}endpoint/${network}/${peer}/${id}`,
+};
+
+/** The last part of a key. */
+export const nameInKey = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+/** A subnet as it is in a key. */
+export const cidrInKey = (key: string): string => nameInKey(key).replace('_', '/');
+
+/** What other hosts are told of an endpoint; undefined while it is attached nowhere. */
+export function published({ sandbox, ports: _, shard: __, ...rest }: Endpoint): Endpoint | undefined {
+  return sandbox ? rest : undefined;
+}
+
+/** Addresses of an endpoint that are in no pool, without prefix lengths: each is claimed by itself. */
+export function unpooled(state: State, { network, addresses }: Pick<Endpoint, 'network' | 'addresses'>): string[] {
+  const on = state.networks.get(network);
+  if (!on) return [];
+  return addresses.filter((text) => !state.subnetOf(on, cidr(text))?.pool).map((text) => formatAddress(cidr(text)));
+}
+
+export const isDefinition = (change: Change): change is Extract<Change, { table: 'pool' | 'network' }> =>
+  change.table === 'pool' || change.table === 'network';
+
+/** Definitions as they are shared, made the ones of this host: what differs. */
+export function learnDefinitions(state: State, shared: { pools: readonly Pool[]; networks: readonly Network[] }) {
+  const mine = <T extends { origin?: string }>(record: T): T => {
+    const { origin, ...rest } = record;
+    return origin === state.self ? (rest as T) : record;
+  };
+  const changes: Change[] = [];
+  for (const pool of shared.pools.map(mine))
+    if (!isSame(state.pools.get(pool.id), pool)) changes.push({ table: 'pool', id: pool.id, record: pool });
+  for (const network of shared.networks.map(mine))
+    if (!isSame(state.networks.get(network.id), network))
+      changes.push({ table: 'network', id: network.id, record: network }, ...gatewaysTaken(state, network));
+  return changes;
+}
+
+/** A gateway is the same on every host, and no host hands it out. */
+function gatewaysTaken(state: State, { subnets }: Network): Change[] {
+  return subnets.flatMap(({ pool, gateway }): Change[] => {
+    if (!pool || !gateway || state.leases.has(`${pool} ${gateway}`)) return [];
+    return [{ table: 'lease', id: `${pool} ${gateway}`, record: { pool, address: gateway } }];
+  });
+}
+
+/** Whether two records say the same, whatever the order of their fields. */
+export const isSame = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, each) =>
+    each && typeof each === 'object' && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  );
+}
+
+/** A network with all that is known of it on this host, gone: it was removed elsewhere. */
+export function dropNetwork(state: State, id: string): Change[] {
+  const network = state.networks.get(id);
+  if (!network) return [];
+  const pools = network.subnets.flatMap(({ pool }) => pool ?? []);
+  return [
+    ...state.endpointsOf(id).map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
+    ...[...state.bindings.values()]
+      .filter((each) => each.network === id)
+      .map((each): Change => ({ table: 'binding', id: each.id, record: null })),
+    { table: 'network', id, record: null },
+    ...pools.flatMap((pool) => dropPool(state, pool)),
+  ];
+}
+
+export function dropPool(state: State, pool: string): Change[] {
+  const of = <T extends { pool: string }>(table: Map<string, T>) =>
+    [...table].filter(([, record]) => record.pool === pool).map(([id]) => id);
+  return [
+    ...of(state.leases).map((id): Change => ({ table: 'lease', id, record: null })),
+    ...of(state.cells).map((id): Change => ({ table: 'cell', id, record: null })),
+    { table: 'pool', id: pool, record: null },
+  ];
+}
