@@ -29,6 +29,9 @@ import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { Sharing } from './sharing.ts';
 import type { WeaveEvent } from './weave.ts';
 
+/** An engine has put an interface where it wants it by then. */
+const MOVED_MS = 1000;
+
 /** What a verb works on. */
 export interface Host {
   readonly state: State;
@@ -174,10 +177,11 @@ export function createHost(parts: Parts): Host {
       await inBackground(log, 'the packet filter could not be set', filter);
   }
 
-  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  /** A container that just goes does not decide a verb; one that an engine was just moving is not left with the old MTU. */
   function mendSizes(applied: readonly Applied[]): void {
     const links = applied.flatMap(({ failed }) => failed?.link ?? []);
-    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    const mend = () => void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    if (links.length > 0) setTimeout(mend, MOVED_MS).unref();
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
