@@ -42,14 +42,20 @@ const CHANNEL = {
 
 /** Connects, and proves who we are where a user was given. */
 export async function connectTo(endpoint: string, options: EtcdOptions): Promise<Connection> {
-  const client = new Client(endpoint, credentialsFor(endpoint, options), { ...CHANNEL, ...nameFor(endpoint, options) });
-  const connection = connectionOver(client, endpoint, new Metadata());
+  const ending = new AbortController();
+  const proof = endingWith(ending.signal, credentialsFor(endpoint, options));
+  const client = new Client(endpoint, proof, { ...CHANNEL, ...nameFor(endpoint, options) });
+  const close = () => {
+    client.close();
+    ending.abort();
+  };
+  const connection = connectionOver(client, endpoint, new Metadata(), close);
   if (!options.user) return connection;
   try {
     const { token } = await connection.ask(METHODS.authenticate, options.user);
     const metadata = new Metadata();
     metadata.set('token', token);
-    return connectionOver(client, endpoint, metadata);
+    return connectionOver(client, endpoint, metadata, close);
   } catch (error) {
     if (needsNoUser(error)) return connection;
     connection.close();
@@ -57,7 +63,7 @@ export async function connectTo(endpoint: string, options: EtcdOptions): Promise
   }
 }
 
-function connectionOver(client: Client, endpoint: string, metadata: Metadata): Connection {
+function connectionOver(client: Client, endpoint: string, metadata: Metadata, close: () => void): Connection {
   // A member that has lost the others ends what it cannot serve.
   metadata.set('hasleader', 'true');
   return {
@@ -98,8 +104,24 @@ function connectionOver(client: Client, endpoint: string, metadata: Metadata): C
         },
       };
     },
-    close: () => client.close(),
+    close,
   };
+}
+
+/** A client that is closed waits for the other end to close too, and a hung one never does: so its sockets are ended. */
+function endingWith(signal: AbortSignal, made: ChannelCredentials): ChannelCredentials {
+  const createConnector = made._createSecureConnector.bind(made);
+  made._createSecureConnector = (...args) => {
+    const connector = createConnector(...args);
+    const connect = connector.connect.bind(connector);
+    connector.connect = (socket) => {
+      if (signal.aborted) socket.destroy();
+      signal.addEventListener('abort', () => socket.destroy());
+      return connect(socket);
+    };
+    return connector;
+  };
+  return made;
 }
 
 /** WEAVE_INVALID_OPTION where a certificate or a key cannot be read. */

@@ -3,8 +3,8 @@ import { WeaveError } from '@weave/core';
 
 /** What etcd says, in INVALID_ARGUMENT, to those whom it does not know. */
 const STRANGER = /authentication failed|user name is empty|user name not found/;
-/** What an end of a TLS connection says of the other, and OpenSSL and Node of what they were shown. */
-const CERTIFICATE = /certificate|altnames|SSL|TLS|\balert\b/i;
+/** What Node and OpenSSL say of the certificate that they were shown, and the other end of ours. */
+const CERTIFICATE = /certificate|SSL alert/;
 
 const DENIED = new Set([status.PERMISSION_DENIED, status.UNAUTHENTICATED]);
 const UNREACHABLE = new Set([
@@ -15,7 +15,8 @@ const UNREACHABLE = new Set([
 
 /** What an etcd, or the way to it, fails with, as an error of ours. */
 export function asFailure(error: ServiceError, endpoint: string): WeaveError {
-  const { code, details } = error;
+  const { code } = error;
+  const details = plain(error.details);
   const isDenied =
     DENIED.has(code) ||
     (code === status.INVALID_ARGUMENT && STRANGER.test(details)) ||
@@ -24,6 +25,12 @@ export function asFailure(error: ServiceError, endpoint: string): WeaveError {
   const known = UNREACHABLE.has(code) ? 'WEAVE_DIRECTORY_UNREACHABLE' : 'WEAVE_BUG';
   return new WeaveError(known, `etcd at ${endpoint}: ${details}`, { cause: error });
 }
+
+/** Without what grpc-js puts around the reason. */
+const plain = (details: string) =>
+  details
+    .replace(/^No connection established\. Last error: (Error: |[0-9A-F]+:error:)?/, '')
+    .replace(/\s*(\(\S+Z\))?\. Resolution note:.*$/s, '');
 
 const causeOf = (error: unknown) => (error as { cause?: Partial<ServiceError> }).cause;
 

@@ -65,8 +65,7 @@ export function createLink(options: EtcdOptions, key: string, changed: (session?
   /** Answers how long to wait for the next attempt. */
   function fail(error: unknown): number {
     failure = asWeaveError(error);
-    failed += failure.kind === 'denied' ? endpoints.length : 1;
-    if (failed < endpoints.length) return 0;
+    if (++failed < endpoints.length) return 0;
     settle(({ reject }) => reject(failure));
     return failure.kind === 'denied' ? DENIED_PAUSE_MS : PAUSE_MS;
   }

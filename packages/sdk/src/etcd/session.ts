@@ -33,7 +33,7 @@ export async function openSession(
   return kept || begin(await grantLease(connection), true);
 }
 
-/** How often it beats, and how long an answer may take. */
+/** The time from an answer to the next beat, and how long an answer may take. */
 const BEAT_MS = 1000;
 const MISSED_MS = 2000;
 
@@ -53,11 +53,30 @@ async function grantLease(connection: Connection): Promise<number> {
 /** Keeps a lease alive from now on; answers how to end that, once the first beat was answered. */
 function startHeart(connection: Connection, id: number, lose: (error: unknown) => void): Promise<() => void> {
   const { promise, resolve, reject } = Promise.withResolvers<() => void>();
-  let askedAt: number | undefined;
+  let timer: NodeJS.Timeout;
   let hasBegun = false;
 
+  const talk = connection.talk(METHODS.keepAlive, {
+    hear({ ttl }) {
+      if (ttl <= 0) return fail(new Expired('WEAVE_DIRECTORY_UNREACHABLE', 'the lease in etcd has expired'));
+      clearTimeout(timer);
+      timer = setTimeout(beat, BEAT_MS);
+      hasBegun = true;
+      resolve(stop);
+    },
+    ended: fail,
+  });
+
+  function beat(): void {
+    talk.say({ id });
+    const waiting = setTimeout(() => {
+      // An answer may be there already: this process may have had no time to read it.
+      setImmediate(() => timer === waiting && fail(silent(connection)));
+    }, MISSED_MS);
+    timer = waiting;
+  }
   function stop(): void {
-    clearInterval(timer);
+    clearTimeout(timer);
     talk.end();
   }
   function fail(error: unknown): void {
@@ -65,29 +84,6 @@ function startHeart(connection: Connection, id: number, lose: (error: unknown) =
     if (hasBegun) lose(error);
     else reject(error);
   }
-  function begun(): void {
-    hasBegun = true;
-    resolve(stop);
-  }
-  const talk = connection.talk(METHODS.keepAlive, {
-    hear({ ttl }) {
-      askedAt = undefined;
-      if (ttl > 0) begun();
-      else fail(new Expired('WEAVE_DIRECTORY_UNREACHABLE', 'the lease in etcd has expired'));
-    },
-    ended: fail,
-  });
-  function beat(): void {
-    if (askedAt === undefined) {
-      askedAt = performance.now();
-      talk.say({ id });
-    } else if (performance.now() - askedAt >= MISSED_MS) {
-      // An answer may be there already: this process may have had no time to read it.
-      const missed = askedAt;
-      setImmediate(() => askedAt === missed && fail(silent(connection)));
-    }
-  }
-  const timer = setInterval(beat, BEAT_MS);
   beat();
   return promise;
 }
