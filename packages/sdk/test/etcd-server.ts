@@ -77,8 +77,10 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   /** Asks by its other protocol, which Weave does not use. */
-  async post(path: string, body: object): Promise<{ header: { revision: string } }> {
-    const response = await fetch(`http://${this.endpoint}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
+  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string } }> {
+    const headers = token ? { authorization: token } : {};
+    const request = { method: 'POST', headers, body: JSON.stringify(body) };
+    const response = await fetch(`http://${this.endpoint}/v3/${path}`, request);
     const text = await response.text();
     if (!response.ok) throw new Error(`${path}: ${text}`);
     return JSON.parse(text);
