@@ -70,6 +70,12 @@ export interface Failure {
 }
 
 /**
+ * Once a probing socket was taken over by its descriptor: its port is nobody else's. Throws with the errno's name as
+ * `code`.
+ */
+export declare function keepPort(socket: number): void
+
+/**
  * A namespace's identity, which no other ever has again; `'host'` is taken too. Throws with
  * the errno's name as `code`.
  */
@@ -96,7 +102,7 @@ export interface ObservedAddress {
   address: string
 }
 
-/** A forwarding entry of a VXLAN device. */
+/** A forwarding entry of a VXLAN device; without a destination, one that the bridge of this port was given. */
 export interface ObservedFdb {
   link: string
   mac: string
@@ -116,8 +122,16 @@ export interface ObservedLink {
   master?: string
   vni?: number
   port?: number
+  /** Of a VXLAN device: the address on the underlay that it sends from. */
+  local?: string
   /** Of a veth: the index of its peer, in the peer's namespace. */
   peerIndex?: number
+  /** Of a bridge's port, where it is so: it learns no MACs, and ARP and ND for known neighbours are not flooded to it. */
+  quiet?: boolean
+  /** Of a bridge's port, where it is so: it exchanges no frames with other isolated ports. */
+  isolated?: boolean
+  /** Of a veth of the switch: the MTU of its peer, in whatever namespace that is. */
+  peerMtu?: number
 }
 
 export interface ObservedNeighbour {
@@ -150,8 +164,10 @@ export type Op =
   | { op: 'addBridge'; netns: string; name: string; mac: string; mtu: number; /** At most 255 bytes, for whoever reads the link. */
   alias?: string }
   | { op: 'addVxlan'; netns: string; name: string; vni: number; port: number; mtu: number; master: string; local?: string }
-  | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; peer: Peer }
+  | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; /** The near end exchanges no frames with other isolated ports of its bridge. */
+  isolated?: boolean; peer: Peer }
   | { op: 'setLink'; netns: string; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
+  | { op: 'setPeer'; netns: string; name: string; mtu: number; peer: string }
   | { op: 'deleteLink'; netns: string; name: string }
   | { op: 'retireLink'; netns: string; name: string }
   | { op: 'addAddress'; netns: string; link: string; address: string }
@@ -160,8 +176,8 @@ export type Op =
   | { op: 'deleteRoute'; netns: string; link: string; destination: string; gateway?: string }
   | { op: 'addNeighbour'; netns: string; link: string; address: string; mac: string }
   | { op: 'deleteNeighbour'; netns: string; link: string; address: string; mac: string }
-  | { op: 'addFdb'; netns: string; link: string; mac: string; destination: string }
-  | { op: 'deleteFdb'; netns: string; link: string; mac: string; destination: string }
+  | { op: 'addFdb'; netns: string; link: string; mac: string; destination?: string }
+  | { op: 'deleteFdb'; netns: string; link: string; mac: string; destination?: string }
   | { op: 'setSysctl'; netns: string; key: string; value: string; ifPresent?: boolean }
   | { op: 'announce'; netns: string; link: string; bridge: string; address: string }
 
@@ -175,6 +191,13 @@ export interface Peer {
   master?: string
   up: boolean
 }
+
+/**
+ * A UDP socket in the host, bound to an address, whose packets are never fragmented on their way: the descriptor, for
+ * `dgram.Socket.bind({ fd })`. What is larger than the link's MTU is refused with EMSGSIZE. Throws with the errno's
+ * name as `code`.
+ */
+export declare function probeSocket(address: string, port: number): number
 
 /**
  * What to read: everything in a namespace, or only the links named, with their addresses, neighbours and

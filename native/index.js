@@ -773,7 +773,9 @@ if (
   }
 }
 
-const { Kernel, netnsId } = nativeBinding
+const { Kernel, keepPort, netnsId, probeSocket } = nativeBinding
 export { Kernel }
+export { keepPort }
 export { netnsId }
+export { probeSocket }
 export const __napiBindingTarget = __napiLoadedBindingTarget

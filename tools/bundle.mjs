@@ -6,23 +6,26 @@ import { build } from 'esbuild';
 
 const outdir = 'dist/bundle';
 
-/** Only the daemon needs more than a client does. */
-const daemonApart = {
-  name: 'daemon-apart',
-  setup: ({ onResolve }) =>
-    onResolve({ filter: /\/daemon\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: './daemon.cjs', external: true } : undefined,
-    ),
+/** Files of their own, read when they are asked for: only the daemon needs more than a client does, and not all of them all. */
+const APART = { daemon: /\/daemon\.ts$/, etcd: /\/etcd\/directory\.ts$/ };
+
+const apart = {
+  name: 'apart',
+  setup({ onResolve }) {
+    for (const [name, filter] of Object.entries(APART))
+      onResolve({ filter }, ({ kind }) =>
+        kind === 'dynamic-import' ? { path: `./${name}.cjs`, external: true } : undefined,
+      );
+  },
 };
 
 /** What of dockerode Weave has no use for: Docker over SSH, and BuildKit's sessions. */
 const absent = {
   name: 'absent',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path }) => ({
-      path,
-      namespace: 'absent',
-    }));
+    onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path, importer }) =>
+      /\/(dockerode|docker-modem)\//.test(importer) ? { path, namespace: 'absent' } : undefined,
+    );
     onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
   },
 };
@@ -41,7 +44,12 @@ const unstarted = {
 };
 
 const { metafile } = await build({
-  entryPoints: ['src/weave.ts', 'src/weave-docker-plugin.ts', 'src/daemon.ts'],
+  entryPoints: {
+    weave: 'src/weave.ts',
+    'weave-docker-plugin': 'src/weave-docker-plugin.ts',
+    daemon: 'src/daemon.ts',
+    etcd: '../sdk/src/etcd/directory.ts',
+  },
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
@@ -50,7 +58,7 @@ const { metafile } = await build({
   target: 'node22.18',
   conditions: ['@weave/source'],
   external: ['@weave/native'],
-  plugins: [daemonApart, absent, unstarted],
+  plugins: [apart, absent, unstarted],
   minifySyntax: true,
   minifyWhitespace: true,
   legalComments: 'none',

@@ -44,6 +44,7 @@ impl From<Op> for weave_kernel::Op {
                 master,
                 mac,
                 up,
+                isolated,
                 peer,
             } => Self::AddVeth(weave_kernel::Veth {
                 netns,
@@ -52,6 +53,7 @@ impl From<Op> for weave_kernel::Op {
                 master,
                 mac,
                 up,
+                isolated: isolated.unwrap_or_default(),
                 peer: peer.into(),
             }),
             Op::SetLink {
@@ -68,6 +70,17 @@ impl From<Op> for weave_kernel::Op {
                 mtu,
                 mac,
                 master,
+            },
+            Op::SetPeer {
+                netns,
+                name,
+                mtu,
+                peer,
+            } => Self::SetPeer {
+                netns,
+                name,
+                mtu,
+                peer,
             },
             Op::DeleteLink { netns, name } => Self::DeleteLink { netns, name },
             Op::RetireLink { netns, name } => Self::RetireLink { netns, name },

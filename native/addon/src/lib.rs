@@ -9,6 +9,8 @@ mod convert;
 mod observed;
 mod op;
 
+use std::os::fd::IntoRawFd;
+
 use napi::{
     Env, JsError,
     bindgen_prelude::Object,
@@ -115,6 +117,23 @@ impl Kernel {
 /// A napi error only carries a status of its own set; a JavaScript error made here carries any code.
 fn rejection(error: Error, env: Env) -> napi::Error {
     JsError::from(coded(error)).into_unknown(env).into()
+}
+
+/// A UDP socket in the host, bound to an address, whose packets are never fragmented on their way: the descriptor, for
+/// `dgram.Socket.bind({ fd })`. What is larger than the link's MTU is refused with EMSGSIZE. Throws with the errno's
+/// name as `code`.
+#[napi(catch_unwind)]
+pub fn probe_socket(address: String, port: u32) -> Result<i32, CodedError> {
+    weave_kernel::probe_socket(&address, port)
+        .map(IntoRawFd::into_raw_fd)
+        .map_err(coded)
+}
+
+/// Once a probing socket was taken over by its descriptor: its port is nobody else's. Throws with the errno's name as
+/// `code`.
+#[napi(catch_unwind)]
+pub fn keep_port(socket: i32) -> Result<(), CodedError> {
+    weave_kernel::keep_port(socket).map_err(coded)
 }
 
 /// A namespace's identity, which no other ever has again; `'host'` is taken too. Throws with

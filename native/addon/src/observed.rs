@@ -26,8 +26,16 @@ pub struct ObservedLink {
     pub master: Option<String>,
     pub vni: Option<u32>,
     pub port: Option<u32>,
+    /// Of a VXLAN device: the address on the underlay that it sends from.
+    pub local: Option<String>,
     /// Of a veth: the index of its peer, in the peer's namespace.
     pub peer_index: Option<u32>,
+    /// Of a bridge's port, where it is so: it learns no MACs, and ARP and ND for known neighbours are not flooded to it.
+    pub quiet: Option<bool>,
+    /// Of a bridge's port, where it is so: it exchanges no frames with other isolated ports.
+    pub isolated: Option<bool>,
+    /// Of a veth of the switch: the MTU of its peer, in whatever namespace that is.
+    pub peer_mtu: Option<u32>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -55,7 +63,7 @@ pub struct ObservedNeighbour {
     pub permanent: bool,
 }
 
-/// A forwarding entry of a VXLAN device.
+/// A forwarding entry of a VXLAN device; without a destination, one that the bridge of this port was given.
 #[napi(object, object_from_js = false)]
 pub struct ObservedFdb {
     pub link: String,
@@ -108,7 +116,11 @@ impl From<weave_kernel::ObservedLink> for ObservedLink {
             master: link.master,
             vni: link.vni,
             port: link.port,
+            local: link.local,
             peer_index: link.peer_index,
+            quiet: link.quiet.then_some(true),
+            isolated: link.isolated.then_some(true),
+            peer_mtu: link.peer_mtu,
         }
     }
 }

@@ -31,7 +31,9 @@ pub enum Op {
         /// At most 255 bytes, for whoever reads the link.
         alias: Option<String>,
     },
-    /// Makes a VXLAN device that learns nothing, up. Its UDP socket stays in the host's namespace. IPv6 underlays need `local`.
+    /// Makes a VXLAN device that learns nothing, up, as a port of its bridge that learns nothing either, answers ARP and
+    /// ND for what the bridge has neighbours of, and is isolated. Its UDP socket stays in the host's namespace. IPv6
+    /// underlays need `local`.
     AddVxlan {
         netns: String,
         name: String,
@@ -49,6 +51,8 @@ pub enum Op {
         master: Option<String>,
         mac: Option<String>,
         up: bool,
+        /// The near end exchanges no frames with other isolated ports of its bridge.
+        isolated: Option<bool>,
         peer: Peer,
     },
     /// Sets what is given; an empty master is none.
@@ -59,6 +63,14 @@ pub enum Op {
         mtu: Option<u32>,
         mac: Option<String>,
         master: Option<String>,
+    },
+    /// Sets the MTU of a pair's far end, wherever somebody moved it and whatever he calls it: in the namespace `peer`, or
+    /// still in the host. ENODEV where it is in neither.
+    SetPeer {
+        netns: String,
+        name: String,
+        mtu: u32,
+        peer: String,
     },
     /// Answers when the link is gone. An absent link or namespace is a success.
     DeleteLink { netns: String, name: String },
@@ -103,18 +115,20 @@ pub enum Op {
         address: String,
         mac: String,
     },
-    /// Where a VXLAN device sends frames for a MAC: one remote; several for the all-zero MAC (flood) and group MACs.
+    /// Where a VXLAN device sends frames for a MAC, and that its bridge sends them to it: one remote; several, and the
+    /// device only, for the all-zero MAC (flood) and group MACs. Without a destination: that a bridge sends frames for a
+    /// MAC to this port.
     AddFdb {
         netns: String,
         link: String,
         mac: String,
-        destination: String,
+        destination: Option<String>,
     },
     DeleteFdb {
         netns: String,
         link: String,
         mac: String,
-        destination: String,
+        destination: Option<String>,
     },
     /// `key` is a path below `net/`, `net/ipv6/conf/default/disable_ipv6`. With `ifPresent` a missing one is a success.
     SetSysctl {
@@ -123,7 +137,6 @@ pub enum Op {
         value: String,
         if_present: Option<bool>,
     },
-    /// A gratuitous ARP or an unsolicited neighbour advertisement with the override flag.
     /// Gratuitous ARP or an unsolicited neighbour advertisement, to all on the network of a bridge in the switch; sent
     /// soon after, and nobody knows whether it arrived.
     Announce {

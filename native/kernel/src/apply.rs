@@ -16,7 +16,7 @@ use crate::{
     message::link::{self, Traits},
     netns::SWITCH,
     op::{Applied, Failure, Op, Veth},
-    parse,
+    pair, parse,
     request::Request,
     site::Sites,
     sysctl, veth, vxlan,
@@ -115,6 +115,12 @@ impl Batch<'_> {
             Op::AddBridge(bridge) => bridge::add(self.sites, bridge),
             Op::AddVxlan(vxlan) => vxlan::add(self.sites, vxlan),
             Op::AddVeth(veth) => self.add_veth(index, veth),
+            Op::SetPeer {
+                netns,
+                name,
+                mtu,
+                peer,
+            } => pair::set_far_mtu(self.sites, netns, name, *mtu, peer),
             Op::DeleteLink { netns, name } => self.delete_link(netns, name),
             Op::RetireLink { netns, name } => self.retire_link(netns, name),
             Op::SetSysctl {

@@ -1,9 +1,11 @@
 //! Ops that change what is on a link, or a link that exists: each is one message, known beforehand.
 
+use std::net::IpAddr;
+
 use nix::errno::Errno;
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     message::{
         self, address,
         link::{self, Traits},
@@ -11,7 +13,7 @@ use crate::{
         route::{self, Route},
     },
     op::Op,
-    parse,
+    parse::{self, Mac},
     request::Request,
     site::Site,
 };
@@ -24,6 +26,8 @@ pub struct Content {
     pub inet6_of: Option<String>,
     /// The route that must be there for EEXIST to mean that it is so already.
     route: Option<Route>,
+    /// A deletion that goes after it.
+    then: Option<Request>,
 }
 
 impl Content {
@@ -33,6 +37,7 @@ impl Content {
             tolerated: &[],
             inet6_of: None,
             route: None,
+            then: None,
         }
     }
 
@@ -43,16 +48,26 @@ impl Content {
 
     /// What the kernel's answer comes to.
     pub fn settle(&self, site: &mut Site, answer: Result<()>) -> Result<()> {
-        match answer {
+        let answer = match answer {
             Err(error) if self.tolerated.iter().any(|errno| error.is(*errno)) => Ok(()),
             Err(error) if error.is(Errno::EEXIST) => match &self.route {
                 Some(route) if has_route(site, route)? => Ok(()),
                 _ => Err(error),
             },
             answer => answer,
+        };
+        match (&answer, &self.then) {
+            (Ok(()), Some(next)) => match site.socket.change(next) {
+                Err(error) if NO_ENTRY.iter().any(|errno| error.is(*errno)) => Ok(()),
+                answer => answer,
+            },
+            _ => answer,
         }
     }
 }
+
+/// The bridge has none for the MAC, or there is no bridge.
+const NO_ENTRY: &[Errno] = &[Errno::ENOENT, Errno::EOPNOTSUPP, Errno::EINVAL];
 
 pub fn is_content(op: &Op) -> bool {
     !matches!(
@@ -60,6 +75,7 @@ pub fn is_content(op: &Op) -> bool {
         Op::AddBridge(_)
             | Op::AddVxlan(_)
             | Op::AddVeth(_)
+            | Op::SetPeer { .. }
             | Op::DeleteLink { .. }
             | Op::RetireLink { .. }
             | Op::SetSysctl { .. }
@@ -161,10 +177,7 @@ fn prepare_neighbour(site: &mut Site, op: &Op) -> Result<Content> {
             destination,
             ..
         } => {
-            let (mac, to) = (
-                parse::mac("mac", mac)?,
-                parse::ip("destination", destination)?,
-            );
+            let (mac, to) = forwarding(mac, destination.as_deref())?;
             Ok(Content::new(neighbour::add_fdb(on(site, link)?, mac, to)))
         }
         Op::DeleteFdb {
@@ -173,15 +186,34 @@ fn prepare_neighbour(site: &mut Site, op: &Op) -> Result<Content> {
             destination,
             ..
         } => {
-            let (mac, to) = (
-                parse::mac("mac", mac)?,
-                parse::ip("destination", destination)?,
-            );
-            let request = neighbour::delete_fdb(on(site, link)?, mac, to);
-            Ok(Content::new(request).tolerating(&[Errno::ENOENT]))
+            let (mac, to) = forwarding(mac, destination.as_deref())?;
+            let index = on(site, link)?;
+            let of_bridge = neighbour::delete_bridge_fdb(index, mac);
+            let Some(to) = to else {
+                return Ok(Content::new(of_bridge).tolerating(NO_ENTRY));
+            };
+            // In one message, with NTF_SELF and NTF_MASTER, the device would keep its own where its bridge has none.
+            let content = Content::new(neighbour::delete_fdb(index, mac, to));
+            Ok(Content {
+                then: (!neighbour::is_list(mac)).then_some(of_bridge),
+                ..content.tolerating(&[Errno::ENOENT])
+            })
         }
         _ => Err(Errno::EOPNOTSUPP.into()),
     }
+}
+
+fn forwarding(mac: &str, destination: Option<&str>) -> Result<(Mac, Option<IpAddr>)> {
+    let mac = parse::mac("mac", mac)?;
+    let destination = destination.map(|text| parse::ip("destination", text));
+    let destination = destination.transpose()?;
+    if destination.is_none() && neighbour::is_list(mac) {
+        return Err(Error::invalid(
+            "destination",
+            "a list of destinations takes one".to_owned(),
+        ));
+    }
+    Ok((mac, destination))
 }
 
 fn on(site: &mut Site, link: &str) -> Result<u32> {

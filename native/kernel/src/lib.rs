@@ -20,8 +20,10 @@ mod news;
 mod observe;
 mod observed;
 mod op;
+mod pair;
 mod parse;
 mod pin;
+mod probe;
 mod request;
 mod site;
 mod socket;
@@ -39,4 +41,5 @@ pub use observed::{
     Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
 };
 pub use op::{Applied, Bridge, Failure, Op, Peer, Query, Veth, Vxlan};
+pub use probe::{keep_port, probe_socket};
 pub use watch::Changed;

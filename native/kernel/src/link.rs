@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use netlink_packet_core::{NlasIterator, ParseableParametrized};
 use netlink_packet_route::link::{
-    InfoData, InfoVxlan, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
+    InfoBridgePort, InfoData, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags, LinkHeader,
+    LinkInfo,
 };
 
-use crate::message::link::Traits;
+use crate::message::link::{Port, Traits};
 
 /// Size of `struct ifinfomsg`.
 const HEADER_LEN: usize = 16;
@@ -32,6 +33,8 @@ pub struct Link {
     pub vni: Option<u32>,
     pub port: Option<u16>,
     pub local: Option<IpAddr>,
+    /// Of its bridge, where it has one.
+    pub bridged: Port,
 }
 
 impl Link {
@@ -87,6 +90,14 @@ impl Link {
                         _ => {}
                     }
                 }
+            }
+            LinkInfo::PortData(InfoPortData::BridgePort(data)) => {
+                let has = |attribute| data.contains(&attribute);
+                self.bridged = Port {
+                    quiet: has(InfoBridgePort::NeighSupress(true))
+                        && has(InfoBridgePort::Learning(false)),
+                    isolated: has(InfoBridgePort::Isolated(true)),
+                };
             }
             _ => {}
         }

@@ -21,12 +21,14 @@ const IFI_FLAGS: u32 = 24;
 const IFI_CHANGE: u32 = 28;
 const RTM_TYPE: u32 = 23;
 const NDM_STATE: u32 = 24;
+const NDM_FLAGS: u32 = 26;
+const NTF_EXT_LEARNED: u8 = 0x10;
 
 const HEAR: u32 = u32::MAX;
 const IGNORE: u32 = 0;
 
 /// Lets into the socket's queue: links that appear, are down, or go, from their bridge too; addresses, routes and permanent
-/// neighbours that go. How else a link changes is told so often that only a full pass looks at it.
+/// neighbours and forwarding entries of ours that go. How else a link changes is told so often that only a full pass looks at it.
 pub fn hear_losses(socket: &impl AsFd) -> Result<()> {
     attach(
         socket,
@@ -52,7 +54,11 @@ pub fn hear_losses(socket: &impl AsFd) -> Result<()> {
             // Others come and go with traffic.
             of_type(
                 RTM_DELNEIGH,
-                &[when(has_u16(NDM_STATE, NUD_PERMANENT), HEAR)],
+                &[
+                    when(has_u16(NDM_STATE, NUD_PERMANENT), HEAR),
+                    // What a bridge was given is never permanent.
+                    when(has_u8(NDM_FLAGS, NTF_EXT_LEARNED), HEAR),
+                ],
                 IGNORE,
             ),
             vec![verdict(IGNORE)],
@@ -81,6 +87,10 @@ fn is_u8(at: u32, value: u8) -> [sock_filter; 2] {
 
 fn is_u16(at: u32, value: u16) -> [sock_filter; 2] {
     [load(BPF_H, at), jump(BPF_JEQ, u32::from(value.to_be()))]
+}
+
+fn has_u8(at: u32, bits: u8) -> [sock_filter; 2] {
+    [load(BPF_B, at), jump(BPF_JSET, u32::from(bits))]
 }
 
 fn has_u16(at: u32, bits: u16) -> [sock_filter; 2] {

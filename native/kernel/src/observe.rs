@@ -1,6 +1,9 @@
 //! Reads what is there: a whole namespace, or some links of it with what hangs on them.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use netlink_packet_route::AddressFamily;
 use nix::errno::Errno;
@@ -15,6 +18,7 @@ use crate::{
         ObservedSysctl,
     },
     op::Query,
+    pair,
     parse::{self, Cidr, format_mac},
     request::Request,
     site::{Site, Sites},
@@ -33,6 +37,7 @@ pub fn observe(sites: &mut Sites, query: &Query) -> Observed {
     }
     let observed = contain(|| {
         let mut reader = Reader::new(sites.at(&query.netns)?);
+        reader.sees_far = query.netns == SWITCH;
         match &query.links {
             None => reader.everything()?,
             Some(names) => reader.named(names)?,
@@ -92,7 +97,10 @@ pub fn links(site: &mut Site) -> Result<Vec<Link>> {
 struct Reader<'a> {
     site: &'a mut Site,
     names: HashMap<u32, String>,
+    vxlans: HashSet<u32>,
     observed: Observed,
+    /// Whether the other ends of pairs are looked at too.
+    sees_far: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -100,7 +108,9 @@ impl<'a> Reader<'a> {
         Self {
             site,
             names: HashMap::new(),
+            vxlans: HashSet::new(),
             observed: Observed::default(),
+            sees_far: false,
         }
     }
 
@@ -126,7 +136,8 @@ impl<'a> Reader<'a> {
             };
             let Some(found) = found else { continue };
             let index = found.index;
-            let has_fdb = found.kind == "vxlan";
+            // What bridges learn is theirs, and entries of ours are on no other ports.
+            let has_fdb = found.kind == "vxlan" || found.bridged.isolated;
             self.names.insert(index, found.name.clone());
             self.take_link(found)?;
             self.contents(Some(index))?;
@@ -138,11 +149,20 @@ impl<'a> Reader<'a> {
     }
 
     fn take_link(&mut self, link: Link) -> Result<()> {
+        if link.kind == "vxlan" {
+            self.vxlans.insert(link.index);
+        }
         let master = match link.master {
             Some(index) => self.name(index)?,
             None => None,
         };
+        let far = if self.sees_far {
+            pair::far_of(self.site, &link)?
+        } else {
+            None
+        };
         self.observed.links.push(ObservedLink {
+            peer_mtu: far.map(|far| far.mtu),
             peer_index: link.lower.filter(|_| link.kind == "veth"),
             // The loopback has no kind of its own.
             kind: if link.name == "lo" && link.kind.is_empty() {
@@ -160,6 +180,9 @@ impl<'a> Reader<'a> {
             master,
             vni: link.vni,
             port: link.port.map(u32::from),
+            local: link.local.map(|local| local.to_string()),
+            quiet: link.bridged.quiet,
+            isolated: link.bridged.isolated,
         });
         Ok(())
     }
@@ -227,13 +250,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The forwarding entries of VXLAN devices; what bridges learn is theirs.
+    /// The forwarding entries of VXLAN devices, and those that bridges were given; what they learn is theirs.
     fn fdb(&mut self, index: Option<u32>) -> Result<()> {
         for (_, payload) in self.dump(&neighbour::dump_fdb(index))? {
             if let Some(found) = neighbour::parse(&payload)
-                && found.own
+                && (if found.own {
+                    self.vxlans.contains(&found.index)
+                } else {
+                    found.given
+                })
                 && let Some(link) = self.of(index, found.index)?
-                && self.is_vxlan(&link)
             {
                 self.observed.fdb.push(ObservedFdb {
                     link,
@@ -243,11 +269,6 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
-    }
-
-    fn is_vxlan(&self, name: &str) -> bool {
-        let mut links = self.observed.links.iter();
-        links.any(|link| link.name == name && link.kind == "vxlan")
     }
 
     /// The name behind an index, when that link was asked for.

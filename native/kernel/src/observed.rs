@@ -13,7 +13,13 @@ pub struct ObservedLink {
     pub master: Option<String>,
     pub vni: Option<u32>,
     pub port: Option<u32>,
+    pub local: Option<String>,
     pub peer_index: Option<u32>,
+    /// Of a bridge's port: it learns no MACs, and ARP and ND for known neighbours are not flooded to it.
+    pub quiet: bool,
+    /// Of a bridge's port: it exchanges no frames with other isolated ports.
+    pub isolated: bool,
+    pub peer_mtu: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,7 @@ pub struct ObservedNeighbour {
     pub permanent: bool,
 }
 
+/// Without a destination: of the bridge that `link` is a port of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedFdb {
     pub link: String,

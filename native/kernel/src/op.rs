@@ -13,7 +13,8 @@ pub struct Bridge {
 }
 
 /// `ip link add NAME netns NETNS mtu MTU master MASTER up type vxlan id VNI dstport PORT local LOCAL nolearning`,
-/// made from the host's namespace, where its UDP socket stays.
+/// made from the host's namespace, where its UDP socket stays; then
+/// `ip link set NAME type bridge_slave learning off neigh_suppress on isolated on`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vxlan {
     pub netns: String,
@@ -34,6 +35,8 @@ pub struct Veth {
     pub master: Option<String>,
     pub mac: Option<String>,
     pub up: bool,
+    /// `bridge link set NAME isolated on`: it exchanges no frames with other isolated ports of its bridge.
+    pub isolated: bool,
     pub peer: Peer,
 }
 
@@ -63,6 +66,13 @@ pub enum Op {
         mtu: Option<u32>,
         mac: Option<String>,
         master: Option<String>,
+    },
+    /// The MTU of a pair's other end, wherever it was moved and however it is called: in `peer`, or still in the host.
+    SetPeer {
+        netns: String,
+        name: String,
+        mtu: u32,
+        peer: String,
     },
     /// `ip link del NAME`; answers when the link is gone.
     DeleteLink {
@@ -115,19 +125,20 @@ pub enum Op {
         address: String,
         mac: String,
     },
-    /// `bridge fdb replace MAC dev LINK dst DESTINATION self permanent`; `append` for the flood entry.
+    /// `bridge fdb replace MAC dev LINK dst DESTINATION self master extern_learn`; `append … self` for the flood entry
+    /// and for groups; `bridge fdb replace MAC dev LINK master extern_learn` without a destination.
     AddFdb {
         netns: String,
         link: String,
         mac: String,
-        destination: String,
+        destination: Option<String>,
     },
-    /// `bridge fdb del MAC dev LINK dst DESTINATION self`
+    /// `bridge fdb del MAC dev LINK dst DESTINATION self`, then `… master`; only that without a destination.
     DeleteFdb {
         netns: String,
         link: String,
         mac: String,
-        destination: String,
+        destination: Option<String>,
     },
     /// `sysctl -w KEY=VALUE`
     SetSysctl {
@@ -154,6 +165,7 @@ impl Op {
             Self::AddVxlan(_) => "addVxlan",
             Self::AddVeth(_) => "addVeth",
             Self::SetLink { .. } => "setLink",
+            Self::SetPeer { .. } => "setPeer",
             Self::DeleteLink { .. } => "deleteLink",
             Self::RetireLink { .. } => "retireLink",
             Self::AddAddress { .. } => "addAddress",
@@ -176,6 +188,7 @@ impl Op {
             | Self::AddVxlan(Vxlan { netns, .. })
             | Self::AddVeth(Veth { netns, .. })
             | Self::SetLink { netns, .. }
+            | Self::SetPeer { netns, .. }
             | Self::DeleteLink { netns, .. }
             | Self::RetireLink { netns, .. }
             | Self::AddAddress { netns, .. }
@@ -199,6 +212,7 @@ impl Op {
             | Self::AddVxlan(Vxlan { name, .. })
             | Self::AddVeth(Veth { name, .. })
             | Self::SetLink { name, .. }
+            | Self::SetPeer { name, .. }
             | Self::DeleteLink { name, .. }
             | Self::RetireLink { name, .. } => Some(name),
             Self::AddAddress { link, .. }

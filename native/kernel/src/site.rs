@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     link::Link,
     message::{
-        link::{self, Traits},
+        link::{self, Port, Traits},
         nsid,
     },
     netns::{HOST, Home, Netns, SWITCH, open},
@@ -83,6 +83,15 @@ impl Site {
         match link.lacks(wanted) {
             Some(lacking) => self.socket.change(&link::set_index(link.index, &lacking)),
             None => Ok(()),
+        }
+    }
+
+    /// Makes a link that has a bridge the port that is wanted.
+    pub fn set_port(&mut self, name: &str, port: Port) -> Result<()> {
+        match self.link(name)? {
+            Some(link) if link.bridged == port => Ok(()),
+            Some(link) => self.socket.change(&link::set_port(link.index, port)),
+            None => Err(absent(name)),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     bridge::may_delete,
     error::{Error, Result},
     link::Link,
-    message::link::{Far, Traits, add_veth},
+    message::link::{Far, Port, Traits, add_veth},
     netns::Netns,
     op::{Peer, Veth},
     parse,
@@ -20,6 +20,18 @@ const TRIES: usize = 3;
 
 /// The far end is left down: the caller brings it up from inside, in the same send as what follows.
 pub fn add(sites: &mut Sites, veth: &Veth) -> Result<()> {
+    make(sites, veth)?;
+    if veth.isolated {
+        let port = Port {
+            isolated: true,
+            ..Port::default()
+        };
+        sites.at(&veth.netns)?.set_port(&veth.name, port)?;
+    }
+    Ok(())
+}
+
+fn make(sites: &mut Sites, veth: &Veth) -> Result<()> {
     let name = parse::link_name("name", &veth.name)?;
     let far_name = parse::link_name("peer.name", &veth.peer.name)?;
     let far_traits = far_traits(&veth.peer)?;

@@ -6,7 +6,7 @@ use crate::{
     bridge::may_delete,
     error::Result,
     link::Link,
-    message::link::{self, Traits, add_vxlan},
+    message::link::{self, Port, Traits, add_vxlan},
     netns::{HOST, Netns},
     op::Vxlan,
     parse,
@@ -14,6 +14,11 @@ use crate::{
 };
 
 const KIND: &str = "vxlan";
+/// What is behind it is programmed, not learned; and what is isolated as well, a host's own gateway, stays on its host.
+const PORT: Port = Port {
+    quiet: true,
+    isolated: true,
+};
 
 pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
     let name = parse::link_name("name", &vxlan.name)?;
@@ -25,7 +30,6 @@ pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
             None => None,
         },
     };
-    let host = sites.at(HOST)?.netns.clone();
     let site = sites.at(&vxlan.netns)?;
     site.forget(name);
     let traits = Traits {
@@ -34,7 +38,14 @@ pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
         master: site.master(Some(&vxlan.master))?,
         ..Traits::default()
     };
-    let request = add_vxlan(name, &traits, &device, &site.netns);
+    make(sites, vxlan, &traits, &device)?;
+    sites.at(&vxlan.netns)?.set_port(name, PORT)
+}
+
+fn make(sites: &mut Sites, vxlan: &Vxlan, traits: &Traits, device: &link::Vxlan) -> Result<()> {
+    let name = &vxlan.name;
+    let host = sites.at(HOST)?.netns.clone();
+    let request = add_vxlan(name, traits, device, &sites.at(&vxlan.netns)?.netns);
     match sites.at(HOST)?.socket.change(&request) {
         Err(error) if error.is(Errno::EEXIST) => {
             let site = sites.at(&vxlan.netns)?;
@@ -42,8 +53,8 @@ pub fn add(sites: &mut Sites, vxlan: &Vxlan) -> Result<()> {
             let Some(existing) = site.link(name)? else {
                 return Err(error);
             };
-            if is_same(site, &existing, &device, &host)? {
-                return site.adjust(&existing, &traits);
+            if is_same(site, &existing, device, &host)? {
+                return site.adjust(&existing, traits);
             }
             if !may_delete(&vxlan.netns, KIND, &existing.kind) {
                 return Err(error);

@@ -1,11 +1,22 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
-import { type Log, mustBeSilent, open, SOCKET, serve, type Weave } from '@weave/sdk';
+import {
+  type EtcdOptions,
+  type Log,
+  mustBeSilent,
+  open,
+  parseEtcdAddress,
+  SOCKET,
+  serve,
+  type Weave,
+  WeaveError,
+} from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
-import type { LogLevel } from './options.ts';
+import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };
 
@@ -16,6 +27,35 @@ export interface RunOptions {
   sockets: readonly string[];
   nameserver?: string;
   logLevel: LogLevel;
+  /** Absent: this host is alone. */
+  etcd?: EtcdOptions | undefined;
+  underlay?: string | undefined;
+}
+
+/** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
+export function etcdOf({ store, storeCa, storeCert, storeKey, storeUser }: DaemonOptions): EtcdOptions | undefined {
+  if (store === undefined) return undefined;
+  const { endpoints, isSecure } = parseEtcdAddress(store);
+  const files = Object.entries({ ca: storeCa, cert: storeCert, key: storeKey });
+  const tls = Object.fromEntries(files.flatMap(([name, file]) => (file ? [[name, pem(file)]] : [])));
+  const [, name, password] = /^([^:]+):(.*)$/.exec(storeUser ?? '') ?? [];
+  if (storeUser && name === undefined)
+    throw new WeaveError('WEAVE_INVALID_OPTION', 'the user of the store is not name:password');
+  return {
+    endpoints,
+    ...(isSecure || Object.keys(tls).length > 0 ? { tls } : {}),
+    ...(name && password !== undefined ? { user: { name, password } } : {}),
+  };
+}
+
+function pem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new WeaveError('WEAVE_INVALID_OPTION', `${file} cannot be read: ${(error as Error).message}`, {
+      hint: 'Name files in PEM format.',
+    });
+  }
 }
 
 /** One socket for each name that the driver has. */
@@ -26,14 +66,17 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   // Memory before speed: what a burst of garbage makes V8 take, it would hold for good.
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString('--optimize-for-size');
+  // Else garbage of days is kept, as nothing forces its collection.
+  setFlagsFromString('--heap-growing-percent=10');
   const log = logger(options.logLevel);
   // So that a file that may not grow is an error like any other.
   process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  const { stateDir, runDir, sockets, nameserver } = options;
+  const { stateDir, runDir, sockets, nameserver, etcd, underlay } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
-  await using weave = await open({ stateDir, runDir, log });
+  const shared = { ...(etcd ? { etcd } : {}), ...(underlay ? { underlay } : {}) };
+  await using weave = await open({ stateDir, runDir, log, ...shared });
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
   await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));

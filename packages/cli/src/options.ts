@@ -12,6 +12,12 @@ export interface DaemonOptions {
   pluginDir: string;
   nameserver?: string;
   logLevel: LogLevel;
+  store?: string;
+  storeCa?: string;
+  storeCert?: string;
+  storeKey?: string;
+  storeUser?: string;
+  underlay?: string;
 }
 
 export const stateDirOption = () =>
@@ -52,4 +58,12 @@ export const daemonOptions = (command: Command): Command =>
     .addOption(runDirOption())
     .option('--plugin-dir <dir>', 'where the engine looks for plugins', '/run/docker/plugins')
     .addOption(nameserverOption())
-    .addOption(logLevelOption());
+    .addOption(logLevelOption())
+    .addOption(
+      new Option('--store <url>', 'share networks by this etcd: etcd://host1:2379,host2:2379').env('WEAVE_STORE'),
+    )
+    .option('--store-ca <file>', 'the certificate authority of its servers')
+    .option('--store-cert <file>', 'the certificate to show them')
+    .option('--store-key <file>', 'the key of that certificate')
+    .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
+    .option('--underlay <ip>', 'the address at which other hosts reach this one; found where it is not said');

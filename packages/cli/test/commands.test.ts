@@ -145,7 +145,7 @@ test('mistakes are answered with the usage', async (t) => {
     [['daemon', 'now'], /too many arguments/, 'weave daemon'],
     [['reset', 'all'], /too many arguments/, 'weave reset'],
     [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
-    [['status', 'x'], /too many arguments/, 'weave status'],
+    [['status', 'x'], /Allowed choices are peers, ipam/, 'weave status'],
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
   for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
@@ -201,7 +201,14 @@ test('errors of every kind', async (t) => {
 test('no daemon', async (t) => {
   const nowhere = ['--run-dir', join(rig.runDir, 'nowhere')];
   const leaves = [...commands()].filter(([path, command]) => path.length > 0 && command.commands.length === 0);
-  const words: Record<string, string[]> = { attach: ['c1'], detach: ['c1'], create: ['n'], inspect: ['n'], rm: ['n'] };
+  const words: Record<string, string[]> = {
+    attach: ['c1'],
+    detach: ['c1'],
+    create: ['n'],
+    inspect: ['n'],
+    rm: ['n'],
+    rmpeer: ['h'],
+  };
   // These start one, are one, or do without one.
   const own = ['launch', 'daemon', 'reset', 'stop', 'version'];
   for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
@@ -339,7 +346,7 @@ test('networks', async (t) => {
   await refused(t, create('-o', '__proto__=x', 'x'), 2, /WEAVE_/);
 
   await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
-  await refused(t, ['network', 'rm', 'two'], 4, /in use by c40/);
+  await refused(t, ['network', 'rm', 'two'], 4, /in use by container c40/);
   await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
   const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
   t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');

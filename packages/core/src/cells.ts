@@ -62,10 +62,12 @@ export function freeCell(pool: Cidr, within: Cidr, owned: ReadonlySet<string>): 
 /** The cells that what is taken of a pool is in: what a host that was alone so far has to own. */
 export function cellsInUse(state: State, pool: string): Cidr[] {
   const { cidr: whole, taken, cells } = state.poolIndex(pool);
+  const gateways = new Set(state.networkOfPool(pool)?.subnets.flatMap((s) => s.gateway ?? []));
   const found = new Map<string, Cidr>();
   for (const value of taken.keys()) {
     const addr = { family: whole.family, value };
-    if (cells.some((cell) => contains(cell, addr))) continue;
+    // A gateway is every host's.
+    if (gateways.has(formatAddress(addr)) || cells.some((cell) => contains(cell, addr))) continue;
     const cell = cellOf(whole, addr);
     found.set(formatCidr(cell), cell);
   }

@@ -4,6 +4,7 @@ import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
 import {
   bridgeName,
+  gatewayMac,
   gatewayName,
   handoverName,
   networkMac,
@@ -11,8 +12,8 @@ import {
   rootPortName,
   trunkName,
   uplinkName,
-  vxlanName,
 } from './names.ts';
+import { desiredOverlay, isHere, onOverlay } from './overlay.ts';
 import type { State } from './state.ts';
 
 /*
@@ -32,10 +33,6 @@ export interface Unit {
   /** In the order in which they can be made. */
   readonly resources: readonly Resource[];
 }
-
-/** IANA's port for VXLAN. */
-const VXLAN_PORT = 4789;
-const FLOOD = '00:00:00:00:00:00';
 
 /** Bridges only switch here: nothing is routed between networks, and no firewall sees their frames. */
 export const desiredSwitch = (): Unit => ({
@@ -59,14 +56,16 @@ const sysctl = (key: string, value: string, ifPresent = false): Resource => ({
 
 export const hasGateway = (network: Network): boolean => network.gateway === 'weave' && !network.internal;
 
+/** Nothing for a network that was made on another host, until it has an endpoint here. */
 export function desiredNetwork(state: State, network: Network): Unit {
   const { id, mtu } = network;
+  if (!isHere(state, network)) return { key: `network/${id}`, resources: [] };
   const alias = networkAlias(state, network);
   const bridge = { op: 'addBridge', netns: SWITCH, mac: networkMac(id), mtu } as const;
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
   if (hasGateway(network)) resources.push(...gateway(network));
-  resources.push(...overlay(state, network));
+  resources.push(...desiredOverlay(state, network, hasGateway(network)));
   return { key: `network/${id}`, resources };
 }
 
@@ -82,44 +81,17 @@ function furtherBridge({ id, mtu }: Network, shard: number): Resource[] {
 
 function gateway({ id, mtu, subnets }: Network): Resource[] {
   const link = gatewayName(id);
-  const peer = { netns: HOST, name: link, mtu, mac: networkMac(`gateway ${id}`), up: true };
+  const peer = { netns: HOST, name: link, mtu, mac: gatewayMac(id), up: true };
+  const uplink = { netns: SWITCH, name: uplinkName(id), mtu, master: bridgeName(id), up: true } as const;
   return [
-    { op: 'addVeth', netns: SWITCH, name: uplinkName(id), mtu, master: bridgeName(id), up: true, peer },
+    // Isolated as the VXLAN device is: every host has this gateway, and none hears of another's.
+    { op: 'addVeth', ...uplink, isolated: true, peer },
     // So that a port published on 127.0.0.1 can be translated to the container.
     { op: 'setSysctl', netns: HOST, key: `net/ipv4/conf/${link}/route_localnet`, value: '1' },
     ...subnets
       .filter((s) => s.gateway)
       .map((s): Resource => ({ op: 'addAddress', netns: HOST, link, address: `${s.gateway}/${cidr(s.cidr).length}` })),
   ];
-}
-
-/** The VXLAN device with one flood entry a peer, and what is known of the endpoints there. None while alone. */
-function overlay(state: State, { id, vni, mtu }: Network): Resource[] {
-  const remote = state.endpointsOf(id).filter((e) => e.peer !== state.self);
-  if (remote.length === 0) return [];
-  const link = vxlanName(id);
-  const destinationOf = (peer: string) => state.peers.get(peer)?.underlay;
-  const local = destinationOf(state.self);
-  const resources: Resource[] = [
-    {
-      op: 'addVxlan',
-      netns: SWITCH,
-      name: link,
-      vni,
-      port: VXLAN_PORT,
-      mtu,
-      master: bridgeName(id),
-      ...(local ? { local } : {}),
-    },
-  ];
-  const flooded = new Set(remote.map((e) => destinationOf(e.peer)).filter((d) => d !== undefined));
-  for (const destination of [...flooded].sort())
-    resources.push({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination });
-  for (const { mac, peer } of remote) {
-    const destination = destinationOf(peer);
-    if (destination) resources.push({ op: 'addFdb', netns: SWITCH, link, mac, destination });
-  }
-  return resources;
 }
 
 /** The key of an endpoint's unit. */
@@ -136,6 +108,12 @@ export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   };
 }
 
+/** What the overlay has of an endpoint, of this host or of another. A unit of its own: its interface may be held up. */
+export const desiredEntries = (state: State, endpoint: Endpoint): Unit => ({
+  key: `entries/${endpoint.id}`,
+  resources: onOverlay(state, endpoint),
+});
+
 const port = (network: Network, { id, shard }: Endpoint) =>
   ({
     op: 'addVeth',
@@ -147,12 +125,12 @@ const port = (network: Network, { id, shard }: Endpoint) =>
   }) as const;
 
 /** The engine finishes the work: it moves the link, names it, gives it its addresses and brings it up. */
-const handover = (network: Network, endpoint: Endpoint): Resource[] => [
-  {
-    ...port(network, endpoint),
-    peer: { netns: HOST, name: handoverName(endpoint.id), mtu: network.mtu, mac: endpoint.mac, up: false },
-  },
-];
+function handover(network: Network, endpoint: Endpoint): Resource[] {
+  if (endpoint.sandbox?.kind !== 'engine') return [];
+  const { id, mac, sandbox } = endpoint;
+  const far = { netns: HOST, name: handoverName(id), mtu: network.mtu, mac, up: false, goesTo: sandbox.key };
+  return [{ ...port(network, endpoint), peer: far }];
+}
 
 function attachment(network: Network, endpoint: Endpoint): Resource[] {
   if (endpoint.sandbox?.kind !== 'netns') return [];
@@ -178,25 +156,32 @@ const defaultRoutes = ({ subnets }: Network, { addresses }: Endpoint) =>
       return { op: 'addRoute', destination, gateway, ifAbsent: true } as const;
     });
 
+const isSomething = ({ resources }: Unit) => resources.length > 0;
+
 /** Everything this host should have, parents first. */
 export const desired = (state: State): Unit[] => [
   desiredSwitch(),
-  ...[...state.networks.values()].map((network) => desiredNetwork(state, network)),
+  ...[...state.networks.values()].map((network) => desiredNetwork(state, network)).filter(isSomething),
   ...[...state.endpoints.values()]
-    .map((endpoint) => desiredEndpoint(state, endpoint))
-    .filter((u) => u.resources.length > 0),
+    .flatMap((endpoint) => [desiredEndpoint(state, endpoint), desiredEntries(state, endpoint)])
+    .filter(isSomething),
 ];
 
-/** The units that links of the switch belong to, parents first. */
+/**
+ * The units that links of the switch belong to, parents first. A network's come with its endpoints' entries; an
+ * endpoint's port comes without, as looking at them is looking at all of them.
+ */
 export function unitsAt(state: State, links: readonly string[]): Unit[] {
   const changed = new Set(links);
   const endpoints = links.flatMap((link) => state.endpoints.get(state.endpointOfPort(link) ?? '') ?? []);
   for (const { id } of endpoints) changed.delete(portName(id));
-  const networks = [...state.networks.values()]
-    .map((network) => desiredNetwork(state, network))
-    .filter((unit) => changed.size > 0 && unit.resources.flatMap(linksInSwitch).some((name) => changed.has(name)));
+  const networks = [...state.networks.values()].flatMap((network) => {
+    const unit = desiredNetwork(state, network);
+    const isAt = changed.size > 0 && unit.resources.flatMap(linksInSwitch).some((name) => changed.has(name));
+    return isAt ? [unit, ...state.endpointsOf(network.id).map((each) => desiredEntries(state, each))] : [];
+  });
   const attached = endpoints.map((endpoint) => desiredEndpoint(state, endpoint));
-  return [...networks, ...attached.filter((u) => u.resources.length > 0)];
+  return [...networks, ...attached].filter(isSomething);
 }
 
 function linksInSwitch(r: Resource): string[] {

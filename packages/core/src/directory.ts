@@ -34,6 +34,7 @@ export const keys = {
   allCells: `${ROOT}cell/`,
   cells: (pool: string) => `${ROOT}cell/${flat(pool)}/`,
   cell: (pool: string, text: string) => `${ROOT}cell/${flat(pool)}/${flat(text)}`,
+  allClaims: `${ROOT}claim/`,
   claims: (network: string) => `${ROOT}claim/${network}/`,
   claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
   wishes: (owner: string) => `${ROOT}wish/${owner}/`,

@@ -75,8 +75,8 @@ export function freeShard(state: State, network: string): { shard?: number } {
 }
 
 /** Whether an endpoint that is not recorded yet will be the first on its bridge, which then has to be made. */
-export const opensShard = (state: State, { network, shard = 0 }: Endpoint): boolean =>
-  shard > 0 && !state.shardsOf(network)[shard];
+export const opensShard = (state: State, { network, peer, shard = 0 }: Endpoint): boolean =>
+  peer === state.self && shard > 0 && !state.shardsOf(network)[shard];
 
 /** The address's own MAC, unless an endpoint kept it that had the address before. */
 export function freeMac(state: State, network: string, endpoint: string, addr: Address): string {

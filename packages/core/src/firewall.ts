@@ -2,6 +2,7 @@ import { type Cidr, cidr, formatAddress } from './address.ts';
 import { hasGateway } from './desired.ts';
 import type { Network, PublishedPort } from './model.ts';
 import { gatewayName } from './names.ts';
+import { isHere } from './overlay.ts';
 import type { State } from './state.ts';
 
 /**
@@ -22,7 +23,7 @@ export interface PortForward extends PublishedPort {
 
 /** Undefined when there is no such network: then nothing of ours is in the packet filter. */
 export function desiredFirewall(state: State): FirewallRules | undefined {
-  const networks = [...state.networks.values()].filter(hasGateway);
+  const networks = [...state.networks.values()].filter((network) => hasGateway(network) && isHere(state, network));
   if (networks.length === 0) return undefined;
   return {
     gateways: networks.map(({ id, subnets }) => ({ link: gatewayName(id), subnets: subnets.map((s) => s.cidr) })),

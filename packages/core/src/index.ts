@@ -2,10 +2,12 @@ export * from './address.ts';
 export { networkAlias, networkOfAlias } from './alias.ts';
 export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
 export * from './cells.ts';
+export { type Consequences, consequences, type Touched, touched } from './consequences.ts';
 export {
   announcements,
   desired,
   desiredEndpoint,
+  desiredEntries,
   desiredNetwork,
   desiredSwitch,
   hasGateway,
@@ -29,10 +31,10 @@ export {
   createEndpoint,
   deleteEndpoint,
   type EndpointSpec,
+  holderOf,
   joinEndpoint,
   leaveEndpoint,
   nameEndpoint,
-  opensShard,
   publishPorts,
 } from './endpoints.ts';
 export {
@@ -48,8 +50,10 @@ export {
 } from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
+export { admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';
+export { LEAST_MTU, type MeasuredPath, networkMtu, roomOf, VXLAN_OVERHEAD } from './mtu.ts';
 export { attachName, bridgeName, GATEWAY_PREFIX, gatewayName, handoverName, hashId, portName } from './names.ts';
 export {
   adoptNetwork,
@@ -77,5 +81,6 @@ export type {
   Write,
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
+export { linksOf, resize, resizedNetworks } from './resize.ts';
 export { type PoolIndex, State } from './state.ts';
 export { mustFit } from './transaction.ts';

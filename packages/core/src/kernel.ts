@@ -12,6 +12,10 @@ export type Netns = string;
 export type Resource =
   | { op: 'setSysctl'; netns: Netns; key: string; value: string; ifPresent?: boolean }
   | { op: 'addBridge'; netns: Netns; name: string; mac: string; mtu: number; alias?: string }
+  /**
+   * As a port of its bridge it learns nothing, is isolated, and is not flooded with ARP and ND for what the bridge has
+   * neighbours of: that is answered.
+   */
   | {
       op: 'addVxlan';
       netns: Netns;
@@ -22,12 +26,27 @@ export type Resource =
       master: string;
       local?: string;
     }
-  | { op: 'addVeth'; netns: Netns; name: string; mtu: number; master?: string; up: boolean; peer: VethPeer }
+  | {
+      op: 'addVeth';
+      netns: Netns;
+      name: string;
+      mtu: number;
+      master?: string;
+      up: boolean;
+      /** Its near end exchanges no frames with other isolated ports of its bridge. */
+      isolated?: boolean;
+      peer: VethPeer;
+    }
   | { op: 'addAddress'; netns: Netns; link: string; address: string }
   /** `ifAbsent`: a route for this destination over another link is a success too. */
   | { op: 'addRoute'; netns: Netns; link: string; destination: string; gateway?: string; ifAbsent?: boolean }
   | { op: 'addNeighbour'; netns: Netns; link: string; address: string; mac: string }
-  | { op: 'addFdb'; netns: Netns; link: string; mac: string; destination: string };
+  /**
+   * Where a VXLAN device sends frames for a MAC, and that its bridge sends them to it. The all-zero MAC is for what else
+   * is flooded: it has any number of destinations, all other MACs have one. Without a destination: that a bridge sends
+   * frames for a MAC to this port.
+   */
+  | { op: 'addFdb'; netns: Netns; link: string; mac: string; destination?: string };
 
 export interface VethPeer {
   netns: Netns;
@@ -37,11 +56,15 @@ export interface VethPeer {
   /** A bridge in the peer's own namespace. */
   master?: string;
   up: boolean;
+  /** Where an engine takes it; it is nobody's but the engine's how it is called there. */
+  goesTo?: Netns;
 }
 
 export type Op =
   | Resource
   | { op: 'setLink'; netns: Netns; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
+  /** The MTU of a pair's other end, by whatever name, in `peer` or still in the host. ENODEV: it is in neither. */
+  | { op: 'setPeer'; netns: Netns; name: string; mtu: number; peer: Netns }
   /** Answers when the link is gone. */
   | { op: 'deleteLink'; netns: Netns; name: string }
   /** Answers at once: the link carries nothing any more, its name is free, and it is reaped soon after. */
@@ -49,7 +72,7 @@ export type Op =
   | { op: 'deleteAddress'; netns: Netns; link: string; address: string }
   | { op: 'deleteRoute'; netns: Netns; link: string; destination: string; gateway?: string }
   | { op: 'deleteNeighbour'; netns: Netns; link: string; address: string; mac: string }
-  | { op: 'deleteFdb'; netns: Netns; link: string; mac: string; destination: string }
+  | { op: 'deleteFdb'; netns: Netns; link: string; mac: string; destination?: string }
   /** Gratuitous ARP or an unsolicited neighbour advertisement on a bridge's network, soon after; best effort. */
   | { op: 'announce'; netns: Netns; link: string; bridge: string; address: string };
 
@@ -97,11 +120,19 @@ export interface ObservedLink {
   up: boolean;
   master?: string;
   vni?: number;
+  /** Of a VXLAN device: its address on the underlay. */
+  local?: string;
+  /** Of a bridge's port, where it is so: it learns nothing, and is not flooded with ARP and ND for known neighbours. */
+  quiet?: boolean;
+  /** Of a bridge's port, where it is so. */
+  isolated?: boolean;
   alias?: string;
   /** In its own namespace; those of other namespaces repeat it. */
   index?: number;
   /** Of a veth: the index of its other end, in that end's namespace. */
   peerIndex?: number;
+  /** Of a veth of the switch: the MTU of its other end, wherever that is. */
+  peerMtu?: number;
 }
 
 export interface Observed {
@@ -112,6 +143,7 @@ export interface Observed {
   addresses: { link: string; address: string }[];
   routes: { link?: string; destination: string; gateway?: string }[];
   neighbours: { link: string; address: string; mac: string; permanent: boolean }[];
+  /** Of VXLAN devices; without a destination, what the bridge of that port was given. */
   fdb: { link: string; mac: string; destination?: string }[];
   /** Those that were asked for and exist. */
   sysctls: { key: string; value: string }[];

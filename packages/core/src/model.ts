@@ -5,8 +5,10 @@ export interface Peer {
   /** 32 hex digits, chosen once at random. */
   readonly id: string;
   readonly name: string;
-  /** Where its VXLAN endpoint is on the underlay; absent on a host that is alone. */
+  /** Where its VXLAN endpoint is on the underlay, in its one spelling; absent on a host that is alone. */
   readonly underlay?: string;
+  /** The smallest MTU of its paths to hosts that it shares a network with, in bytes of the underlay. */
+  readonly mtu?: number;
   /** The records of this host were lost, and those who can tell them again have not all been heard. */
   readonly rebuilding?: true;
 }
@@ -165,6 +167,9 @@ export const SUBNET_SOURCES = {
 
 /** 1500 less VXLAN over IPv6 (40 + 8 + 8 + 14): fits either underlay. */
 export const DEFAULT_MTU = 1430;
+
+/** IANA's. */
+export const VXLAN_PORT = 4789;
 
 export const MULTICAST_ROUTE = '224.0.0.0/4';
 

@@ -56,6 +56,8 @@ export const hashMac = (text: string): string => mac([0x5e, ...digest(text).suba
 /** The MAC of a network's bridge and gateway: the same on every host, so that a container may move. */
 export const networkMac = (network: string): string => mac([0x52, ...digest(network).subarray(0, 5)]);
 
+export const gatewayMac = (network: string): string => networkMac(`gateway ${network}`);
+
 /** Where the search for a free VXLAN network identifier starts: 24 bits, never zero. */
 export function vniSeed(network: string): number {
   const [a = 0, b = 0, c = 0] = digest(network);

@@ -138,7 +138,7 @@ interface NewNetwork {
 }
 
 function newNetwork(state: State, { id, name, subnets, options, owner }: NewNetwork): Network {
-  const network: Network = { id, name, vni: freeVni(state, id), subnets, ...options, owner };
+  const network: Network = { id, name, vni: freeVni(vnisOf(state), id), subnets, ...options, owner };
   const needsGateway = network.gateway === 'weave' && !network.internal;
   if (!needsGateway) return network;
   return {
@@ -153,8 +153,9 @@ function firstHost(state: State, { cidr: text, pool }: Subnet): string {
   return formatAddress({ family: parsed.family, value });
 }
 
-function freeVni(state: State, id: string): number {
-  const taken = new Set([...state.networks.values()].map((n) => n.vni));
+const vnisOf = (state: State) => new Set([...state.networks.values()].map((n) => n.vni));
+
+export function freeVni(taken: ReadonlySet<number>, id: string): number {
   let vni = vniSeed(id);
   while (taken.has(vni)) vni = (vni % VNI_SPACE) + 1;
   return vni;

@@ -1,5 +1,6 @@
 import type { Unit } from './desired.ts';
 import { type Observed, type Op, type Query, type Resource, SWITCH } from './kernel.ts';
+import { setFarMtu } from './resize.ts';
 import {
   ends,
   farEnd,
@@ -8,13 +9,15 @@ import {
   inOrder,
   isHandedOver,
   isLink,
+  isOfIpv6,
   type LinkResource,
   linkOf,
   type Repair,
   removal,
+  setsAllIpv6,
   type Veth,
 } from './resource.ts';
-import { farOf, farWrong, isThere, madeAnew, see, type World, wrong } from './seen.ts';
+import { farMtuWrong, farOf, farWrong, isEmptied, isThere, madeAnew, see, type World, wrong } from './seen.ts';
 import { strayContents, strayLinks } from './strays.ts';
 
 /** Operations that stand or fall together, in order. */
@@ -88,9 +91,9 @@ export function plan(units: readonly Unit[], observed: readonly Observed[]): Bat
   const wanted = new Set(units.flatMap((unit) => unit.resources).flatMap(identities));
   const strays = strayLinks(wanted, world);
   const shaken = strays.some(({ op }) => op.op === 'retireLink');
-  const repairs = units
-    .filter(({ resources }) => !resources.some(isGone))
-    .map(({ key, resources }) => batchOf(key, repairUnit(resources, world, shaken)));
+  const present = units.filter(({ resources }) => !resources.some(isGone));
+  const going = goingOf(present, wanted, world);
+  const repairs = present.map(({ key, resources }) => batchOf(key, repairUnit(resources, going, world, shaken)));
   return [batchOf(STRAYS, strays), ...repairs].filter((batch) => batch.ops.length > 0);
 }
 
@@ -109,35 +112,52 @@ const batchOf = (key: string, repairs: readonly Repair[]): Batch => ({
   why: repairs.flatMap(({ why }) => why ?? []),
 });
 
+interface Going {
+  /** By link, what is on it and nobody wants. */
+  contents: ReadonlyMap<Resource, readonly Repair[]>;
+  /** Whether what was seen of it is gone by the time it would be relied upon, by another unit's repair too. */
+  isDisturbed(r: Resource): boolean;
+}
+
+function goingOf(units: readonly Unit[], wanted: ReadonlySet<string>, world: World): Going {
+  const contents = new Map<Resource, readonly Repair[]>();
+  const disturbed = new Set<string>();
+  const resources = units.flatMap((unit) => unit.resources);
+  for (const r of resources.filter(isLink)) {
+    if (!isHandedOver(r) && madeAnew(r, world)) for (const end of ends(r)) disturbed.add(end);
+    else contents.set(r, strayContents(r, wanted, world));
+    if (isEmptied(r, world)) disturbed.add(`${r.netns} ${r.name}`);
+    for (const { op } of contents.get(r) ?? []) if (op.op === 'deleteAddress') disturbed.add(`${op.netns} ${op.link}`);
+  }
+  const resetsIpv6 = resources.some((r) => !isLink(r) && setsAllIpv6(r) && !isThere(r, world.get(r.netns), false));
+  return { contents, isDisturbed: (r) => disturbed.has(linkOf(r) ?? '') || (resetsIpv6 && isOfIpv6(r)) };
+}
+
 /** `shaken`: pairs go whose other ends may be anywhere, and with them the routes over those. */
-function repairUnit(resources: readonly Resource[], world: World, shaken: boolean): Repair[] {
+function repairUnit(resources: readonly Resource[], going: Going, world: World, shaken: boolean): Repair[] {
   const links = resources.filter(isLink);
-  const remade = links.filter((r) => !isHandedOver(r) && madeAnew(r, world));
-  const goingContents = links.filter((r) => !remade.includes(r)).flatMap((r) => strayContents(r, resources, world));
-  // What was seen on these is gone by the time it would be relied upon.
-  const disturbed = new Set([
-    ...remade.flatMap(ends),
-    ...goingContents.flatMap(({ op }) => ('link' in op ? `${op.netns} ${op.link}` : [])),
-  ]);
   return inOrder({
     goingLinks: [],
     links: links.flatMap((r) => repairLink(r, world)),
-    goingContents,
+    goingContents: links.flatMap((r) => going.contents.get(r) ?? []),
     contents: resources.flatMap((r): Repair[] => {
       if (isLink(r)) return [];
       const isLost = !isThere(r, world.get(r.netns), shaken);
-      if (!isLost && !disturbed.has(linkOf(r) ?? '')) return [];
+      if (!isLost && !going.isDisturbed(r)) return [];
       return [{ op: r, ...(isLost ? { why: `${identity(r)} is missing` } : {}) }];
     }),
   });
 }
 
-/** Nothing when the link is there and right. Of a pair that was handed over only the near end is ours to mend. */
+/** Nothing when the link is there and right. Of a far end that was handed over only the MTU is ours to mend. */
 function repairLink(r: LinkResource, world: World): Repair[] {
   const link = world.get(r.netns)?.links.get(r.name);
   const repair = (op: Op, why: string | undefined) => (why ? [{ op, why: `${identity(r)} ${why}` }] : []);
   // A pair that is gone went with its container, and is not made again.
-  if (isHandedOver(r)) return link ? repair(mendNearEnd(r), wrong(link, r)) : [];
+  if (isHandedOver(r))
+    return link
+      ? [...repair(mendNearEnd(r), wrong(link, r)), ...repair(setFarMtu(r as Veth), farMtuWrong(link, r))]
+      : [];
   const far = r.op === 'addVeth' ? farOf(r, world) : undefined;
   return repair(r, madeAnew(r, world) ?? wrong(link!, r) ?? (far && farWrong(far, (r as Veth).peer)));
 }

@@ -1,4 +1,4 @@
-import type { Op, Resource } from './kernel.ts';
+import { type Op, type Resource, SWITCH } from './kernel.ts';
 
 /** What tells a resource from the others, whatever its attributes are. */
 export function identity(r: Resource): string {
@@ -16,9 +16,12 @@ export function identity(r: Resource): string {
     case 'addNeighbour':
       return `${r.netns} ${r.link} neighbour ${r.address}`;
     case 'addFdb':
-      return `${r.netns} ${r.link} fdb ${r.mac} ${r.destination}`;
+      return isList(r.mac) ? `${r.netns} ${r.link} fdb ${r.mac} ${r.destination}` : `${r.netns} ${r.link} fdb ${r.mac}`;
   }
 }
+
+/** MACs that have any number of destinations: all zeroes, and groups. */
+export const isList = (mac: string) => mac === '00:00:00:00:00:00' || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
 
 /** A pair is two links. */
 export const identities = (r: Resource): string[] =>
@@ -56,11 +59,23 @@ export type LinkResource = Extract<Resource, { name: string }>;
 export type Veth = Extract<Resource, { op: 'addVeth' }>;
 
 export const isLink = (r: Resource): r is LinkResource => 'name' in r;
-/** What a resource is on, where it is on a link. */
-export const linkOf = (r: Resource): string | undefined => ('link' in r ? `${r.netns} ${r.link}` : undefined);
+/** What a resource is on, where it is on a link; as is a link's own sysctl. */
+export function linkOf(r: Resource): string | undefined {
+  const link =
+    'link' in r ? r.link : r.op === 'setSysctl' ? /^net\/ipv[46]\/conf\/([^/]+)\//.exec(r.key)?.[1] : undefined;
+  return link === undefined ? undefined : `${r.netns} ${link}`;
+}
 export const farEnd = ({ peer }: Veth): string => `${peer.netns} ${peer.name}`;
 export const ends = (r: Resource): string[] =>
   isLink(r) ? [`${r.netns} ${r.name}`, ...(r.op === 'addVeth' ? [farEnd(r)] : [])] : [];
+
+/** Written to every link of its namespace, which loses its neighbours of that family. */
+export const setsAllIpv6 = (r: Resource): boolean => r.op === 'setSysctl' && r.key === 'net/ipv6/conf/all/disable_ipv6';
+
+/** What that takes along, of ours in the switch. */
+export const isOfIpv6 = (r: Resource): boolean =>
+  r.netns === SWITCH &&
+  (r.op === 'setSysctl' ? r.key.endsWith('/disable_ipv6') : r.op === 'addNeighbour' && r.address.includes(':'));
 
 /** A pair whose far end an engine moves: it may be anywhere by now. */
 export const isHandedOver = (r: Resource): boolean => r.op === 'addVeth' && !r.peer.up;

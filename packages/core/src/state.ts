@@ -19,6 +19,7 @@ import {
 import { portName } from './names.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
+const NOBODY: ReadonlyMap<string, number> = new Map();
 
 /** A pool with what is taken of it, for the allocator. */
 export interface PoolIndex {
@@ -56,6 +57,7 @@ export class State {
   readonly #shards = new Map<string, number[]>();
   readonly #byMac = new Map<string, string>();
   readonly #byPort = new Map<string, string>();
+  readonly #members = new Map<string, Map<string, number>>();
 
   constructor(self: string) {
     this.self = self;
@@ -117,6 +119,16 @@ export class State {
   /** How many of this host's endpoints are on each bridge of a network. */
   shardsOf(network: string): readonly number[] {
     return this.#shards.get(network) ?? [];
+  }
+
+  /** The hosts that have endpoints of a network, with how many. */
+  membersOf(network: string): ReadonlyMap<string, number> {
+    return this.#members.get(network) ?? NOBODY;
+  }
+
+  /** Whether this host has endpoints on a network. */
+  isMember(network: string): boolean {
+    return this.shardsOf(network).length > 0;
   }
 
   poolIndex(id: string): PoolIndex {
@@ -203,8 +215,10 @@ export class State {
   #indexEndpoint(endpoint: Endpoint, enter: boolean): void {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
+    count(this.#members, network, endpoint.peer, enter);
     if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
-    if (container) mark(this.#bySandbox, container.id, id, enter);
+    // Of another host's container this one's engine knows nothing.
+    if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
       const shards = this.#shards.get(network) ?? [];
       const shard = endpoint.shard ?? 0;
@@ -248,4 +262,13 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
+}
+
+function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
+  const counts = index.get(key) ?? new Map<string, number>();
+  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
+  if (sum > 0) counts.set(id, sum);
+  else counts.delete(id);
+  if (counts.size > 0) index.set(key, counts);
+  else index.delete(key);
 }

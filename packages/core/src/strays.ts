@@ -1,5 +1,4 @@
 import { address as addressOf, cidr, contains } from './address.ts';
-import type { Resource } from './kernel.ts';
 import { SWITCH } from './kernel.ts';
 import { identity, isHandedOver, type LinkResource, type Repair } from './resource.ts';
 import type { World } from './seen.ts';
@@ -14,12 +13,12 @@ export const strayLinks = (wanted: ReadonlySet<string>, world: World): Repair[] 
     }));
 
 /** What is on a link of ours, on both ends of a pair, and nobody wants. */
-export function strayContents(r: LinkResource, unit: readonly Resource[], world: World): Repair[] {
-  const wanted = new Set(unit.map(identity));
+export function strayContents(r: LinkResource, wanted: ReadonlySet<string>, world: World): Repair[] {
   const ownEnds = [r, ...(r.op === 'addVeth' && !isHandedOver(r) ? [r.peer] : [])];
   return [
     ...ownEnds.flatMap((end) => strayAddresses(end, wanted, world)),
-    ...(r.op === 'addVxlan' ? strayEntries(r, wanted, world) : []),
+    ...strayEntries(r, wanted, world),
+    ...strayNeighbours(r, wanted, world),
   ];
 }
 
@@ -46,13 +45,19 @@ function strayAddresses({ netns, name: link }: Link, wanted: ReadonlySet<string>
   return [...dead, ...gone];
 }
 
-/** Forwarding entries of a VXLAN device. */
+/** Forwarding entries: where nobody wants any for a MAC. */
 const strayEntries = ({ netns, name: link }: Link, wanted: ReadonlySet<string>, world: World): Repair[] =>
-  (world.get(netns)?.observed.fdb ?? []).flatMap(({ link: on, mac, destination }): Repair[] => {
-    if (on !== link || !destination) return [];
-    const what = identity({ op: 'addFdb', netns, link, mac, destination });
-    if (wanted.has(what)) return [];
-    return [{ op: { op: 'deleteFdb', netns, link, mac, destination }, why: `${what} is nobody's` }];
+  (world.get(netns)?.fdb.get(link) ?? []).flatMap((entry): Repair[] => {
+    const op = { op: 'deleteFdb', netns, ...entry } as const;
+    const what = identity({ ...op, op: 'addFdb' });
+    return wanted.has(what) ? [] : [{ op, why: `${what} is nobody's` }];
+  });
+
+const strayNeighbours = ({ netns, name: link }: Link, wanted: ReadonlySet<string>, world: World): Repair[] =>
+  (world.get(netns)?.neighbours.get(link) ?? []).flatMap(({ address, mac }): Repair[] => {
+    const op = { op: 'deleteNeighbour', netns, link, address, mac } as const;
+    const what = identity({ ...op, op: 'addNeighbour' });
+    return wanted.has(what) ? [] : [{ op, why: `${what} is nobody's` }];
   });
 
 /** The kernel's own. */

@@ -62,7 +62,7 @@ t.test('desired', async (t) => {
       want: `
       network/out
         bridge switch wb‹out› 52:6f:00:7a:c4:f1 mtu 1400 "weave out 10.3.0.0/16,gateway=10.3.0.1 fd03::/64,gateway=fd03::1 mtu=1400 works.weave.gateway=weave"
-        veth switch wu‹out› (wb‹out›, up) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1400
+        veth switch wu‹out› (wb‹out›, up, isolated) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1400
         sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
         address host weavegw‹out› 10.3.0.1/16
         address host weavegw‹out› fd03::1/64
@@ -81,7 +81,7 @@ t.test('desired', async (t) => {
       want: `
       network/out
         bridge switch wb‹out› 52:6f:00:7a:c4:f1 mtu 1430 "weave out 10.3.0.0/16,gateway=10.3.0.1 works.weave.gateway=weave"
-        veth switch wu‹out› (wb‹out›, up) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1430
+        veth switch wu‹out› (wb‹out›, up, isolated) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1430
         sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
         address host weavegw‹out› 10.3.0.1/16
       endpoint/web
@@ -120,16 +120,28 @@ t.test('desired', async (t) => {
       network/blue
         bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
         vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+        sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
+        sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
+        sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.3
-        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.3
-        fdb switch wx‹blue› 5a:77:00:00:00:04 → 192.0.2.2
-        fdb switch wx‹blue› 5a:77:00:00:00:05 → 192.0.2.2
       endpoint/web
         veth switch wv‹web› (wb‹blue›, up) ↔ /proc/1/ns/net ethwe-blue 5a:77:0a:02:00:01 (up) mtu 1430
         address /proc/1/ns/net ethwe-blue 10.2.0.1/16
         address /proc/1/ns/net ethwe-blue fd02::1/64
         route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
+      entries/web
+        neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
+        neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
+      entries/e3
+        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.3
+        neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      entries/e4
+        fdb switch wx‹blue› 5a:77:00:00:00:04 → 192.0.2.2
+        neighbour switch wb‹blue› 10.2.0.4 5a:77:00:00:00:04
+      entries/e5
+        fdb switch wx‹blue› 5a:77:00:00:00:05 → 192.0.2.2
+        neighbour switch wb‹blue› 10.2.0.5 5a:77:00:00:00:05
       `,
     },
     {

@@ -24,6 +24,8 @@ import { hex } from './given.ts';
 import { SELF } from './world.ts';
 
 export const WEB = '/proc/1/ns/net';
+/** An engine's. */
+export const SANDBOX = '/sandbox/1';
 export const other = { id: 'f'.repeat(32), name: 'h2', underlay: '192.0.2.2' };
 
 export type Step = (state: State) => Change[] | { changes: Change[] };
@@ -59,7 +61,7 @@ export const engineEndpoint =
 export const joined =
   (n: number): Step =>
   (state) =>
-    joinEndpoint(state, hex(n), '/sandbox/1');
+    joinEndpoint(state, hex(n), SANDBOX);
 
 export const remote =
   (name: string, n: number, peer: string, address: string): Step =>
@@ -105,7 +107,7 @@ export const BOTH = [BLUE, attached('blue'), engineEndpoint('blue', 2, '10.2.0.9
 
 /** A kernel in which everything is as desired. */
 export async function kernelFor(state: State): Promise<MemoryDatapath> {
-  const kernel = memoryDatapath({ namespaces: [WEB] });
+  const kernel = memoryDatapath({ namespaces: [WEB, SANDBOX] });
   for (const { failed } of await kernel.apply(desired(state).map((unit) => unit.resources)))
     if (failed) throw new Error(JSON.stringify(failed));
   return kernel;

@@ -122,8 +122,8 @@ t.test('plan: what is on links, and sysctls', async (t) => {
       want: `
       network/blue
         delete fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.9
-        delete fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.9
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      entries/e3
         fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       `,
     },

@@ -2,7 +2,7 @@ import { bridgeName, HOST, handoverName, portName, SWITCH } from '@weave/core';
 import t from 'tap';
 import { vxlanName } from '../src/names.ts';
 import { hex } from './given.ts';
-import { bridge, type Drift, far, HOSTS, near, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+import { bridge, type Drift, far, HOSTS, near, OUT, on, repairs, SANDBOX, stateOf, WEB } from './golden.ts';
 
 t.test('plan: links', async (t) => {
   const table: Drift[] = [
@@ -123,6 +123,17 @@ t.test('plan: links', async (t) => {
       `,
     },
     {
+      name: 'an engine’s end in its sandbox, with another MTU',
+      meddle: async (kernel) => {
+        kernel.moveLink(HOST, handoverName(hex(2)), SANDBOX, 'eth0');
+        await kernel.apply([[{ op: 'setLink', netns: SANDBOX, name: 'eth0', mtu: 1280 }]]);
+      },
+      want: `
+      endpoint/e2
+        set far end of switch wv‹e2› in /sandbox/1 mtu 1430
+      `,
+    },
+    {
       name: 'an engine’s pair gone: with its container',
       ops: [{ op: 'deleteLink', netns: SWITCH, name: portName(hex(2)) }],
       want: '',
@@ -145,6 +156,7 @@ t.test('plan: links', async (t) => {
       network/blue
         vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      entries/e3
         fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       `,
     },
@@ -155,6 +167,9 @@ t.test('plan: links', async (t) => {
       want: `
       network/blue
         vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+        fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      entries/e3
+        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       `,
     },
   ];

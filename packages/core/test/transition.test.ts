@@ -1,14 +1,13 @@
 import {
   attach,
   type Change,
+  consequences,
   deleteEndpoint,
-  desiredEndpoint,
-  desiredNetwork,
   detach,
   leaveEndpoint,
   parseAddressRequest,
   removeNetwork,
-  type State,
+  touched,
   transition,
 } from '@weave/core';
 import { render } from '@weave/core/testing';
@@ -29,16 +28,8 @@ import {
   stateOf,
   WEB,
 } from './golden.ts';
-import { SELF } from './world.ts';
 
 t.test('transition', async (t) => {
-  /** What a verb touches: what it changes, and of a remote endpoint the network. */
-  const touched = (state: State, { table, id }: Change, before: State) => {
-    const endpoint = state.endpoints.get(id) ?? before.endpoints.get(id);
-    const network = state.networks.get(endpoint && endpoint.peer !== SELF ? endpoint.network : id);
-    if (network) return desiredNetwork(state, network).resources;
-    return table === 'endpoint' && state.endpoints.has(id) ? desiredEndpoint(state, state.endpoint(id)).resources : [];
-  };
   const table: { name: string; before: Step[]; verb: Step; want: string }[] = [
     {
       name: 'a network',
@@ -164,34 +155,40 @@ t.test('transition', async (t) => {
     },
     {
       name: 'another host has its first endpoint',
-      before: HOSTS.slice(0, 3),
+      before: HOSTS.slice(0, 4),
       verb: HOSTS[4]!,
       want: `
       bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
       vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+      sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
+      sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
+      sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
       fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
       fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
+      neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
+      neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
       `,
     },
     {
       name: 'it has another one',
-      before: [...HOSTS.slice(0, 3), HOSTS[4]!],
+      before: [...HOSTS.slice(0, 4), HOSTS[4]!],
       verb: remote('blue', 4, other.id, '10.2.0.4/16'),
       want: `
-      bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
-      vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
-      fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
-      fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
       fdb switch wx‹blue› 5a:77:00:00:00:04 → 192.0.2.2
+      neighbour switch wb‹blue› 10.2.0.4 5a:77:00:00:00:04
       `,
     },
     {
       name: 'its last one goes',
-      before: [...HOSTS.slice(0, 3), HOSTS[4]!],
+      before: [...HOSTS.slice(0, 4), HOSTS[4]!],
       verb: (state) => deleteEndpoint(state, hex(3)),
       want: `
       delete link switch wx‹blue›
       bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
+      delete neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
+      delete neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
+      delete neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
       `,
     },
   ];
@@ -201,11 +198,13 @@ t.test('transition', async (t) => {
     const names = state.copy();
     const made = verb(state);
     const changes = Array.isArray(made) ? made : made.changes;
+    const ids = (of: Change['table']) => changes.filter(({ table }) => table === of).map(({ id }) => id);
+    const about = { networks: ids('network'), endpoints: ids('endpoint') };
+    const also = consequences(state, changes);
     state.apply(changes);
     for (const change of changes) if (change.record) names.apply([change]);
-    const had = changes.flatMap((change) => touched(old, change, old));
-    const has = changes.flatMap((change) => touched(state, change, old));
-    const found = readable(render(transition(had, has)), names);
+    const ops = transition(touched(old, about, also), touched(state, about, also));
+    const found = readable(render(ops), names);
     t.equal(found, golden(want), name);
   }
 });

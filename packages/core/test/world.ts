@@ -2,17 +2,22 @@ import {
   type Applied,
   type Batch,
   type Change,
+  type Consequences,
+  consequences,
   deleteEndpoint,
   desired,
-  desiredEndpoint,
-  desiredNetwork,
   type Failure,
   leaveEndpoint,
+  linksOf,
   type Op,
   plan,
   queries,
+  resize,
+  resizedNetworks,
   State,
   TABLES,
+  type Touched,
+  touched,
   transition,
 } from '@weave/core';
 import { type MemoryDatapath, memoryDatapath, memoryStore } from '@weave/core/testing';
@@ -29,11 +34,6 @@ export class Refused extends Error {
   }
 }
 
-export interface Touched {
-  networks?: readonly string[];
-  endpoints?: readonly string[];
-}
-
 /** A host in memory: what the SDK does with core, and nothing else. */
 export class World {
   state = new State(SELF);
@@ -42,7 +42,7 @@ export class World {
 
   constructor(namespaces: readonly string[] = []) {
     this.kernel = memoryDatapath({ namespaces });
-    this.store.append([{ table: 'peer', id: SELF, record: { id: SELF, name: 'h1' } }]);
+    this.store.append([{ table: 'peer', id: SELF, record: { id: SELF, name: 'h1', underlay: '192.0.2.100' } }]);
     this.start();
   }
 
@@ -62,24 +62,26 @@ export class World {
     return this.kernel.apply(batches);
   }
 
-  resources({ networks = [], endpoints = [] }: Touched) {
-    const { state } = this;
-    return [
-      ...networks.flatMap((id) => (state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!) : [])),
-      ...endpoints.flatMap((id) => (state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!) : [])),
-    ].flatMap((unit) => unit.resources);
+  resources(about: Touched, also: Consequences = { networks: new Set(), endpoints: new Set() }) {
+    return touched(this.state, about, also);
   }
 
   /** Throws {@link Refused}, and nothing has changed. */
-  async carryOut(changes: readonly Change[], touched: Touched): Promise<void> {
-    const before = this.resources(touched);
+  async carryOut(changes: readonly Change[], about: Touched): Promise<void> {
+    const also = consequences(this.state, changes);
+    const resources = () => this.resources(about, also);
+    const before = resources();
     const undo = this.state.inverse(changes);
+    const resized = resizedNetworks(this.state, changes);
+    const old = linksOf(this.state, resized);
     this.commit(changes);
-    const after = this.resources(touched);
-    const [applied] = await this.apply([transition(before, after)]);
+    const after = resources();
+    const made = linksOf(this.state, resized);
+    // What could not be resized is left to the next full pass.
+    const applied = (await this.apply([...resize(old, made), transition(before, after)])).at(-1);
     if (!applied?.failed) return;
     this.commit(undo);
-    await this.apply([transition(after, this.resources(touched))]);
+    await this.apply([...resize(made, old), transition(after, resources())]);
     throw new Refused(applied.failed);
   }
 

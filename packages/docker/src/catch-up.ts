@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inBackground, type Log, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
 import { startGivenUp } from './given-up.ts';
+import { PLUGIN_NAMES } from './plugin.ts';
 import { type Holdings, inspector, snapshot } from './snapshot.ts';
 
 /** A call that found nobody is made again after 1, 2, 4 and 8 s: what then has not come does not come any more. */
@@ -34,8 +35,9 @@ export async function catchUp(connection: Connection): Promise<void> {
   await again(connection);
 }
 
-const again = ({ weave, docker, log, signal }: Connection): Promise<void> =>
+const again = ({ docker, log, signal }: Connection): Promise<void> =>
   inBackground(log, 'what the engine gave up could not be looked for', async () => {
-    const networks = (await weave.networks.list()).flatMap(({ id, owner }) => (owner === 'docker' ? id : []));
+    const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] }, abortSignal: signal });
+    const networks = listed.map(({ Id }) => Id);
     await startGivenUp(docker, inspector(docker, signal), networks, log, signal);
   });

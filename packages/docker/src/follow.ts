@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inBackground, type Log, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
 import { type Connection, catchUp, firstLook } from './catch-up.ts';
+import { type Mirror, mirrorNetworks } from './mirror.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
 import { containerOf, holdings, type Inspect, inspector } from './snapshot.ts';
 
@@ -62,19 +63,22 @@ async function followOnce(followed: Connection, connected: () => void): Promise<
   );
   const connection = { ...followed, log, signal };
   let caughtUp: Promise<void> | undefined;
+  let mirror: Mirror | undefined;
   try {
     connected();
     log('info', 'following the engine');
     await firstLook(connection);
     caughtUp = catchUp(connection);
+    mirror = mirrorNetworks(connection);
     for (let next = await events.next(); !next.done && !signal.aborted; next = await events.next()) {
       const event = JSON.parse(next.value) as EngineEvent;
       await inBackground(log, 'an engine event could not be followed', () => handle(weave, names, event));
+      if (event.Type === 'network' && event.Action === 'destroy') mirror.look();
     }
   } finally {
     (stream as Readable).destroy();
     ended.abort();
-    await Promise.all([names.end(), caughtUp]);
+    await Promise.all([names.end(), caughtUp, mirror?.end()]);
   }
 }
 

@@ -1,4 +1,4 @@
-import { WeaveError } from '@weave/sdk';
+import { NETWORK_OPTION, WeaveError } from '@weave/sdk';
 import { type Methods, method } from './method.ts';
 import { ADDRESS_SPACE } from './network-driver.ts';
 import * as wire from './wire.ts';
@@ -11,15 +11,17 @@ export const ipamDriver = (): Methods => ({
     answer: () => ({ LocalDefaultAddressSpace: ADDRESS_SPACE, GlobalDefaultAddressSpace: 'weave-global' }),
   },
   'IpamDriver.RequestPool': method(wire.RequestPool, async (weave, body) => {
-    const [unknown] = Object.keys(body.Options ?? {});
+    const { [NETWORK_OPTION]: network, ...others } = body.Options ?? {};
+    const [unknown] = Object.keys(others);
     if (unknown)
       throw new WeaveError('WEAVE_UNKNOWN_OPTION', `unknown IPAM option ${unknown}`, {
-        hint: 'The weave IPAM driver has no options.',
+        hint: `The weave IPAM driver knows ${NETWORK_OPTION}: the name of a weave network whose addresses to use.`,
       });
     const { id, cidr } = await weave.pools.request({
       family: body.V6 ? 6 : 4,
       cidr: body.Pool || undefined,
       range: body.SubPool || undefined,
+      network: network || undefined,
     });
     return { PoolID: id, Pool: cidr, Data: {} };
   }),

@@ -28,6 +28,18 @@ function listener() {
     if (fail) throw fail;
   };
   const weave = {
+    status: async () => ({}),
+    events: () => {
+      const { promise, resolve } = Promise.withResolvers<IteratorResult<never>>();
+      const over = { done: true, value: undefined } as const;
+      return {
+        next: () => promise,
+        return: async () => resolve(over),
+        [Symbol.asyncIterator]() {
+          return this;
+        },
+      };
+    },
     networks: { list: async () => [] },
     endpoints: { list: async () => [] },
     pools: { grants: async () => [] },

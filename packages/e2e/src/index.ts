@@ -1,6 +1,8 @@
+export { captured, type Frame } from './capture.ts';
 export { type Interface, interfacesOf, pinging, shownBy } from './container.ts';
 export { ALL_AGREE, checked, type Daemon, daemonPid, killDaemon, startDaemon } from './daemon.ts';
 export type { Dockerd } from './dockerd.ts';
+export { type Etcd, startEtcd } from './etcd.ts';
 export type { Host, HostOptions } from './host.ts';
 export { type Interposed, interpose } from './interpose.ts';
 export { createLab, type Lab, type LabOptions } from './lab.ts';
@@ -9,5 +11,6 @@ export { failpoints, type Mortal, mortal } from './mortal.ts';
 export { cutPower } from './power.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export { random } from './random.ts';
+export { learn, recordsOf } from './records.ts';
 export type { Underlay, UnderlayOptions } from './underlay.ts';
 export { quiet, settled, switchLinks, witness } from './witness.ts';

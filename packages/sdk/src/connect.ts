@@ -75,6 +75,13 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
       call('attach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
     detach: (target, addresses = [], { network } = {}) =>
       call('detach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
+    cluster: {
+      peers: () => call('cluster.peers', {}),
+      pools: () => call('cluster.pools', {}),
+      remove: (peer) => call('cluster.remove', { peer }),
+      prime: () => call('cluster.prime', {}),
+      rebuild: () => call('cluster.rebuild', {}),
+    },
     engine: {
       report: (snapshot) => call('engine.report', snapshot as Params<'engine.report'>),
       started: (container) => call('engine.started', container as Params<'engine.started'>),

@@ -1,24 +1,29 @@
 import {
+  type Applied,
   type Change,
   type Clock,
+  type Consequences,
+  consequences,
   type Datapath,
-  desiredEndpoint,
   desiredFirewall,
-  desiredNetwork,
-  type Failure,
   type Firewall,
   type FirewallRules,
   type HostStore,
   hasGateway,
-  isFileLimit,
+  linksOf,
   type Network,
   type Op,
+  resize,
+  resizedNetworks,
   type State,
+  type Touched,
+  touched,
   transition,
-  WeaveError,
   withLeftover,
 } from '@weave/core';
-import type { Log } from './log.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import { kernelError } from './kernel-error.ts';
+import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
 
@@ -33,10 +38,19 @@ export interface Host {
   /** Makes changes durable, then true. From here on a crash anywhere is mended by {@link Reconciler.pass}. */
   commit(changes: readonly Change[]): void;
   /**
-   * Commits, and makes the kernel follow; `resources` are what the verb touches, before and after. When the kernel
-   * refuses, the changes are taken back and the error is thrown.
+   * Commits, and makes the kernel follow. Other hosts' endpoints need not be named. When the kernel refuses, the changes
+   * are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
+  /**
+   * Decides, asks the other hosts for what the decision needs of them, and carries it out: `use` is called at once with
+   * a decision that nothing has made old. A host that is alone asks nobody.
+   */
+  decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
+  /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
+  follow(change: Carry): Promise<void>;
+  /** The other hosts, where there is a directory. */
+  cluster?: Cluster | undefined;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -47,11 +61,13 @@ export interface Host {
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
 
-export interface Carry {
+export interface Decision {
   changes: readonly Change[];
-  /** What the changes are about, to be planned before and after them. */
-  networks?: readonly string[];
-  endpoints?: readonly string[];
+}
+
+/** What the changes are about beside their {@link consequences}, to be planned before and after them. */
+export interface Carry extends Touched {
+  changes: readonly Change[];
   /** Endpoints whose ports change and nothing else: asked for again, an interface that an engine moved would be made anew. */
   published?: readonly string[];
   /** Told to the network afterwards; whether it arrives does not decide the verb. */
@@ -83,33 +99,71 @@ export function createHost(parts: Parts): Host {
     const events = changes.flatMap((change) => eventOf(state, change));
     state.apply(changes);
     reconciler.note(changes);
+    host.cluster?.note(changes);
     for (const event of events) emit(event);
   }
 
-  const resources = ({ networks = [], endpoints = [] }: Carry) => [
-    ...networks.flatMap((id) =>
-      state.networks.has(id) ? desiredNetwork(state, state.networks.get(id)!).resources : [],
-    ),
-    ...endpoints.flatMap((id) =>
-      state.endpoints.has(id) ? desiredEndpoint(state, state.endpoints.get(id)!).resources : [],
-    ),
-  ];
-
   async function carryOut(carry: Carry): Promise<void> {
-    const before = resources(carry);
+    const also = consequences(state, carry.changes);
+    const before = touched(state, carry, also);
     const undo = state.inverse(carry.changes);
-    const filtered = touchesFirewall(state, carry);
+    const resized = resizedNetworks(state, carry.changes);
+    const old = linksOf(state, resized);
+    const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const after = resources(carry);
-    const [applied] = await datapath.apply([[...transition(before, after), ...(carry.announce ?? [])]]);
+    const after = touched(state, carry, also);
+    const made = linksOf(state, resized);
+    const sizes = resize(old, made);
+    const ops = [...transition(before, after), ...(carry.announce ?? [])];
+    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const applied = answers.at(-1);
+    mendSizes(answers.slice(0, sizes.length));
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
-      if (filtered || touchesFirewall(state, carry)) await filter();
+      if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([transition(after, resources(carry))]);
+      await datapath.apply([...resize(made, old), transition(after, touched(state, carry, also))]);
       throw error;
     }
+  }
+
+  async function decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R> {
+    for (;;) {
+      let decided: T;
+      try {
+        decided = decision();
+      } catch (error) {
+        if (!(await host.cluster?.provide(error))) throw error;
+        continue;
+      }
+      const allowed = host.cluster?.allow(decided) ?? true;
+      // No await in between: what was free would be taken.
+      if (allowed === true || (await allowed)) return use(decided);
+    }
+  }
+
+  async function follow(carry: Carry): Promise<void> {
+    const also = consequences(state, carry.changes);
+    const before = touched(state, carry, also);
+    const resized = resizedNetworks(state, carry.changes);
+    const old = linksOf(state, resized);
+    const filtered = touchesFirewall(state, carry, also);
+    commit(carry.changes);
+    const sizes = resize(old, linksOf(state, resized));
+    const ops = transition(before, touched(state, carry, also));
+    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const applied = answers.at(-1);
+    mendSizes(answers.slice(0, sizes.length));
+    if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
+    if (filtered || touchesFirewall(state, carry, also))
+      await inBackground(log, 'the packet filter could not be set', filter);
+  }
+
+  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  function mendSizes(applied: readonly Applied[]): void {
+    const links = applied.flatMap(({ failed }) => failed?.link ?? []);
+    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
@@ -148,13 +202,34 @@ export function createHost(parts: Parts): Host {
     trusted = true;
   }
 
-  return { state, datapath, clock, log, leftover, commit, carryOut, reconciler, trustRecords, inTurn, end };
+  const host: Host = {
+    ...{
+      state,
+      datapath,
+      clock,
+      log,
+      leftover,
+      commit,
+      carryOut,
+      decide,
+      follow,
+      reconciler,
+      trustRecords,
+      inTurn,
+      end,
+    },
+  };
+  return host;
 }
 
 /** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
-function touchesFirewall(state: State, { networks = [], endpoints = [], published = [] }: Carry): boolean {
+function touchesFirewall(
+  state: State,
+  { networks = [], endpoints = [], published = [] }: Carry,
+  also: Consequences,
+): boolean {
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
-  const touched: (Network | undefined)[] = [...networks, ...ports.map((e) => e!.network)].map((id) =>
+  const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),
   );
   return touched.some((network) => network && hasGateway(network));
@@ -168,23 +243,9 @@ const orphans = (state: State, undo: readonly Change[]): Change[] =>
     .map(({ id }) => ({ table: 'endpoint', id, record: null }));
 
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
+  // What an engine has of a network is part of it.
+  if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
   if (table !== 'network' && table !== 'endpoint') return [];
   const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
-}
-
-/** The kernel's errno as an error of ours: the one place where they meet. */
-export function kernelError(failure: Failure): WeaveError {
-  const { code, op, link, netns, message } = failure;
-  const what = `${op}${link ? ` ${link}` : ''}${netns ? ` in ${netns}` : ''}: ${message} (${code})`;
-  if (isFileLimit(failure)) return new WeaveError('WEAVE_TOO_MANY_FILES', what, { cause: failure });
-  if (code === 'EPERM' || code === 'EACCES') return new WeaveError('WEAVE_PERMISSION_DENIED', what, { cause: failure });
-  if (code === 'ENOENT' && netns?.startsWith('/'))
-    return new WeaveError('WEAVE_NETNS_NOT_FOUND', `${netns} is gone`, { cause: failure });
-  if (code === 'EEXIST' && op === 'addVeth')
-    return new WeaveError('WEAVE_LINK_EXISTS', `there is an interface ${link} already${netns ? ` in ${netns}` : ''}`, {
-      cause: failure,
-    });
-  if (code === 'EOPNOTSUPP') return new WeaveError('WEAVE_KERNEL_UNSUPPORTED', what, { cause: failure });
-  return new WeaveError('WEAVE_KERNEL', what, { cause: failure });
 }

@@ -7,6 +7,7 @@ export {
   FACES,
   isWeaveError,
   type Kind,
+  NETWORK_OPTION,
   NETWORK_OPTIONS,
   type Network,
   type NetworkSpec,
@@ -17,6 +18,7 @@ export {
 export { fixedOf, lasting } from './check.ts';
 export { type ConnectOptions, connect } from './connect.ts';
 export { dockerEngine, type Engine } from './engine.ts';
+export { type EtcdOptions, parseEtcdAddress } from './etcd.ts';
 export { inBackground, type Log } from './log.ts';
 export { type OpenOptions, open } from './open.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';

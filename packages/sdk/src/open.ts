@@ -8,17 +8,24 @@ import {
   type Datapath,
   DEFAULT_NETWORK,
   DEFAULT_SUBNETS,
+  type Directory,
   type Firewall,
   type HostStore,
+  isSame,
   isWeaveError,
   type Peer,
+  SELF,
+  type Self,
   State,
   SWITCH,
 } from '@weave/core';
 import { check } from './check.ts';
+import { createCluster } from './cluster/cluster.ts';
+import type { Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
+import { type EtcdOptions, etcdDirectory } from './etcd.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
@@ -29,6 +36,7 @@ import { recover } from './recover.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
+import { clusterVerbs } from './verbs/cluster.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
 import { networkVerbs } from './verbs/networks.ts';
@@ -49,6 +57,13 @@ export interface OpenOptions {
   firewall?: Firewall;
   switchFilter?: SwitchFilter;
   clock?: Clock;
+  timers?: Timers;
+  /** What this host shares with others; absent: it is alone. Closed with Weave. */
+  directory?: Directory;
+  /** The same, in an etcd. */
+  etcd?: EtcdOptions;
+  /** The address at which other hosts reach this one. */
+  underlay?: string;
 }
 
 /**
@@ -80,11 +95,13 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();
   const { emit } = events;
-  const self = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
+  const known = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
+  const self = options.underlay ? { ...known, underlay: options.underlay } : known;
   const leftover = self.rebuilding && !options.firewall ? await leftoverRules() : undefined;
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
-  if (!state.peers.has(self.id)) host.commit([{ table: 'peer', id: self.id, record: self }]);
+  if (!isSame(state.peers.get(self.id), self)) host.commit([{ table: 'peer', id: self.id, record: self }]);
+  if (!state.selves.has(SELF)) host.commit([{ table: 'self', id: SELF, record: { peer: self.id } }]);
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -101,6 +118,8 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
+  const directory = options.directory ?? (options.etcd && (await etcdDirectory(options.etcd)));
+  if (directory) host.cluster = createCluster(host, directory, options.timers);
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -116,7 +135,9 @@ async function firstPass(host: Host): Promise<string[]> {
 
 function loadState(store: OpenedStore['store']): State {
   const records = store.load();
-  const self = records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
+  const known = records.find((c) => c.table === 'self')?.record as Self | undefined;
+  // Before there were others, the only peer was this host.
+  const self = known?.peer ?? records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
   const state = new State(self);
   state.apply(records);
   return state;
@@ -164,6 +185,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     closed = true;
     clearInterval(passes);
     endDrift();
+    await host.cluster?.close();
     await host.end();
     events.end();
     await datapath.close();
@@ -174,6 +196,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
+    cluster: clusterVerbs(host),
     engine: engineVerbs(host),
     status: async () => ({
       version: VERSION,
@@ -182,6 +205,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       networks: state.networks.size,
       endpoints: state.endpoints.size,
       started,
+      ...(host.cluster ? { cluster: host.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
       notices,
     }),
@@ -190,6 +214,8 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     async reset() {
       clearInterval(passes);
       endDrift();
+      await host.cluster?.close({ leave: true });
+      host.cluster = undefined;
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

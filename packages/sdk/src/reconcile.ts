@@ -179,7 +179,8 @@ export function createReconciler(parts: Parts): Reconciler {
       return [...repairable.flatMap(({ why }) => why), ...goneHandovers(units, seen), ...broken];
     },
     note(changes) {
-      for (const { table, id } of changes) for (const changed of watching) changed.add(`${table}/${id}`);
+      for (const { table, id } of changes)
+        for (const changed of watching) changed.add(`${table}/${id}`).add(`entries/${id}`);
     },
   };
 }

@@ -1,4 +1,6 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+import type { ClusterStatus } from './cluster/cluster.ts';
+import type { PoolUse } from './cluster/peers.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -105,10 +107,23 @@ export interface Status {
   endpoints: number;
   /** Milliseconds since 1970. */
   started: number;
+  /** Absent on a host that is meant to be alone. */
+  cluster?: ClusterStatus;
   /** What was found broken and mended since the start: how often, by operation. */
   repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */
   notices: string[];
+}
+
+export interface PeerStatus {
+  id: string;
+  name: string;
+  underlay?: string;
+  /** Bytes. */
+  mtu?: number;
+  self: boolean;
+  /** Whether it was heard of within the last seconds. */
+  alive: boolean;
 }
 
 /** Two that should agree and do not. */
@@ -151,7 +166,13 @@ export interface Weave extends AsyncDisposable {
   };
   readonly pools: {
     /** A subnet to hand out of; absent, one is chosen that neither Weave nor the host uses. WEAVE_SUBNET_OVERLAP. */
-    request(request: { family: 4 | 6; cidr?: string | undefined; range?: string | undefined }): Promise<Pool>;
+    request(request: {
+      family: 4 | 6;
+      cidr?: string | undefined;
+      range?: string | undefined;
+      /** The network, by name or id, whose pool it is to be. */
+      network?: string | undefined;
+    }): Promise<Pool>;
     release(pool: string): Promise<void>;
     /** The lowest free address, or the one asked for; answered with prefix length. WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED. */
     requestAddress(pool: string, address?: string): Promise<string>;
@@ -168,7 +189,8 @@ export interface Weave extends AsyncDisposable {
     detach(id: string): Promise<void>;
     /** Unknown ids are a success. */
     remove(id: string): Promise<void>;
-    list(filter?: { network?: string | undefined }): Promise<Endpoint[]>;
+    /** Those of this host; `everywhere`: also those of others, on the networks that this host is on. */
+    list(filter?: { network?: string | undefined; everywhere?: boolean | undefined }): Promise<Endpoint[]>;
     /** Ports that an engine publishes, of an endpoint whose gateway is Weave. */
     publish(id: string, ports: PublishedPort[]): Promise<void>;
   };
@@ -181,6 +203,21 @@ export interface Weave extends AsyncDisposable {
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
   detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  readonly cluster: {
+    /** The hosts that this one knows of, itself among them. */
+    peers(): Promise<PeerStatus[]>;
+    /** Who holds what of each pool of addresses. */
+    pools(): Promise<PoolUse[]>;
+    /**
+     * Takes a host that is gone for good out of the cluster, by name or id; answers how many addresses are free by it.
+     * WEAVE_PEER_ALIVE, WEAVE_PEER_NOT_FOUND, WEAVE_DIRECTORY_UNREACHABLE.
+     */
+    remove(peer: string): Promise<string>;
+    /** Returns when this host has addresses to hand out. */
+    prime(): Promise<void>;
+    /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
+    rebuild(): Promise<void>;
+  };
   readonly engine: {
     /** Everything an engine knows: what was missed is caught up with, what the engine has not any more goes. */
     report(snapshot: EngineSnapshot): Promise<void>;

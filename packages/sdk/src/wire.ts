@@ -102,7 +102,12 @@ export const VERBS = {
   'networks.forget': verb(One('id', Id), (w, p) => w.networks.forget(p.id as string)),
   'pools.request': verb(
     Type.Object(
-      { family: Type.Union([Type.Literal(4), Type.Literal(6)]), cidr: Type.Optional(Text), range: Type.Optional(Text) },
+      {
+        family: Type.Union([Type.Literal(4), Type.Literal(6)]),
+        cidr: Type.Optional(Text),
+        range: Type.Optional(Text),
+        network: Type.Optional(Text),
+      },
       Strict,
     ),
     (w, p) => w.pools.request(p),
@@ -121,12 +126,20 @@ export const VERBS = {
   ),
   'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
   'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
-  'endpoints.list': verb(Type.Object({ network: Type.Optional(Text) }, Strict), (w, p) => w.endpoints.list(p)),
+  'endpoints.list': verb(
+    Type.Object({ network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()) }, Strict),
+    (w, p) => w.endpoints.list(p),
+  ),
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
     w.endpoints.publish(p.id, p.ports),
   ),
   attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network })),
   detach: verb(Attach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
+  'cluster.peers': verb(None, (w) => w.cluster.peers()),
+  'cluster.pools': verb(None, (w) => w.cluster.pools()),
+  'cluster.remove': verb(One('peer'), (w, p) => w.cluster.remove(p.peer as string)),
+  'cluster.prime': verb(None, (w) => w.cluster.prime()),
+  'cluster.rebuild': verb(None, (w) => w.cluster.rebuild()),
   'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),
   'engine.started': verb(Container, (w, p) => w.engine.started(p)),
   'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),

@@ -73,14 +73,16 @@ async function tests(): Promise<void> {
 async function withPeer(stateDir: string): Promise<void> {
   const alone = await open({ stateDir, runDir: stateDir });
   const [network] = await alone.networks.list();
+  const self = (await alone.status()).peer;
   await alone.close();
   const { store } = openStore(join(stateDir, 'weave.db'));
   const peer = { id: 'f'.repeat(32), name: 'other', underlay: '192.0.2.2' };
   const id = 'e'.repeat(64);
   const remote = { id, network: network!.id, peer: peer.id, owner: 'weave', mac: '02:00:00:00:00:09' } as const;
   const changes: Change[] = [
+    { table: 'peer', id: self.id, record: { ...self, underlay: '192.0.2.1' } },
     { table: 'peer', id: peer.id, record: peer },
-    { table: 'endpoint', id, record: { ...remote, addresses: ['10.47.0.9/12'] } },
+    { table: 'endpoint', id, record: { ...remote, addresses: ['10.47.0.9/12', 'fd77:6561:7665::9:9/64'] } },
   ];
   store.append(changes);
   store.close();
@@ -110,7 +112,8 @@ const FOREIGN = `
 const look = ({ dir, names }: World) =>
   sh(`{ for ns in ${dir}/netns ${names.map((name) => `/run/netns/${name}`).join(' ')} /proc/self/ns/net; do echo "== $ns"
     nsenter --net=$ns ip -o -d link; nsenter --net=$ns ip -o addr; nsenter --net=$ns ip route; nsenter --net=$ns ip -6 route
-  done; nsenter --net=${dir}/netns bridge fdb show | grep -v 33:33 | grep dst; nft list ruleset; for ns in ${dir}/netns /run/netns/c0; do nsenter --net=$ns nft list ruleset; done; } \\
+  done; nsenter --net=${dir}/netns bridge fdb show | grep -v 33:33 | grep -e dst -e extern_learn
+  nsenter --net=${dir}/netns ip neigh show nud permanent; nft list ruleset; for ns in ${dir}/netns /run/netns/c0; do nsenter --net=$ns nft list ruleset; done; } \\
     | grep -v fe80: | sed -E 's/ (state|qlen) [A-Z0-9]+//g; s/^[0-9]+: //; s/(@|link-netnsid |if|peer_ifindex )[0-9]+//g; s/^(w[vutrx].*) link\\/ether.*/\\1/; s/ (parentbus|numtxqueues|promiscuity|hello_timer|gc_timer|timer) .*//'`)
     .split('\n')
     .sort()
@@ -134,6 +137,9 @@ const WAYS: ((world: World, n: Numbers) => string)[] = [
   (w) => inSwitch(w, `ip link del ${w.overlays[0]}`),
   (w) => inSwitch(w, `bridge fdb del 02:00:00:00:00:09 dev ${w.overlays[0]} dst 192.0.2.2`),
   (w) => inSwitch(w, `bridge fdb del 00:00:00:00:00:00 dev ${w.overlays[0]} dst 192.0.2.2`),
+  (w) => inSwitch(w, `bridge fdb del 02:00:00:00:00:09 dev ${w.overlays[0]} master`),
+  (w, n) => inSwitch(w, `ip neigh flush dev ${of(w.bridges, n)} nud permanent`),
+  (w, n) => inSwitch(w, `sysctl -qw net.ipv6.conf.${of(w.bridges, n)}.disable_ipv6=1`),
   () => 'nft flush ruleset',
   () => 'nft flush chain inet weave forward',
   () => 'nft delete table inet weave',

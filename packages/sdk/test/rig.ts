@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Datapath, FirewallRules, HostStore } from '@weave/core';
+import type { Clock, Datapath, Directory, FirewallRules, HostStore } from '@weave/core';
 import {
   type MemoryDatapath,
   type MemoryStore,
@@ -33,7 +33,7 @@ export interface Rig extends AsyncDisposable {
   /** Stored and in the kernel and in the packet filter: equal before and after what changed nothing. */
   state(): string;
   /** As a daemon that was killed and starts again: another Weave over what is left. */
-  restart(): Promise<Rig>;
+  restart(directory?: Directory): Promise<Rig>;
   /** The same, with an empty store. */
   loseStore(): Promise<Rig>;
 }
@@ -49,6 +49,8 @@ export interface RigFirewall {
 interface Options {
   way?: Way;
   clock?: Clock;
+  directory?: Directory;
+  underlay?: string;
   /** Stands between Weave and what is in memory. */
   wrapStore?(store: HostStore): HostStore;
   wrapDatapath?(datapath: Datapath): Datapath;
@@ -72,6 +74,7 @@ export const createRig = (options: Options = {}): Promise<Rig> =>
 async function rigOver(options: Options, left: Left): Promise<Rig> {
   const { way = 'open', clock = () => 1_700_000_000_000, wrapStore = (s) => s, wrapDatapath = (d) => d } = options;
   const { store, datapath, firewall, containers } = left;
+  const { directory, underlay } = options;
   const dir = mkdtempSync(join(tmpdir(), 'weave-sdk-'));
   const socket = join(dir, 'weave.sock');
   const here = await open({
@@ -81,6 +84,8 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
     firewall: { set: (rules) => setFirewall(firewall, rules), isAsSet: async () => !firewall.disturbed },
     switchFilter: memoryFirewall(),
     clock,
+    ...(directory ? { directory } : {}),
+    ...(underlay ? { underlay } : {}),
     engine: {
       async container(name) {
         const found = containers.get(name);
@@ -110,7 +115,7 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
         datapath.listing(),
         JSON.stringify(firewall.rules),
       ].join('\n'),
-    restart: () => rigOver({ way }, { ...left, store: store.reopen() }),
+    restart: (directory) => rigOver({ way, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
     loseStore: () => rigOver({ way }, { ...left, store: memoryStore() }),
     async [Symbol.asyncDispose]() {
       if (weave !== here) await weave.close();

@@ -1,4 +1,4 @@
-//! RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH: neighbours, and the forwarding entries of a VXLAN device.
+//! RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH: neighbours, and the forwarding entries of a VXLAN device and of its bridge.
 
 use std::net::IpAddr;
 
@@ -26,24 +26,40 @@ pub fn delete(index: u32, address: IpAddr) -> Request {
     Request::change(RouteNetlinkMessage::DelNeighbour(neighbour(index, address)))
 }
 
+/// Of a VXLAN device, and of the bridge that it is a port of: or known unicast would be flooded there. Without a
+/// destination of the bridge alone, on any port of it.
+///
 /// A group or all-zero MAC names a list of destinations, which the kernel only lets us append to
 /// (replacing is EOPNOTSUPP); any other MAC has one destination.
-pub fn add_fdb(index: u32, mac: Mac, destination: IpAddr) -> Request {
-    let message = RouteNetlinkMessage::NewNeighbour(fdb(index, mac, destination));
-    let is_list = mac == Mac::default() || mac[0] & 1 == 1;
-    if is_list {
-        Request::append(message)
-    } else {
-        Request::replace(message)
+pub fn add_fdb(index: u32, mac: Mac, destination: Option<IpAddr>) -> Request {
+    if is_list(mac) {
+        let message = fdb(index, mac, destination, NeighbourFlags::Own);
+        return Request::append(RouteNetlinkMessage::NewNeighbour(message));
     }
+    // Learned outside (NTF_EXT_LEARNED): the bridge neither ages it nor takes the MAC for its own (BR_FDB_LOCAL).
+    let on_bridge = NeighbourFlags::Controller | NeighbourFlags::ExtLearned;
+    let flags = match destination {
+        Some(_) => NeighbourFlags::Own | on_bridge,
+        None => on_bridge,
+    };
+    let message = fdb(index, mac, destination, flags);
+    Request::replace(RouteNetlinkMessage::NewNeighbour(message))
 }
 
+/// The device's entry.
 pub fn delete_fdb(index: u32, mac: Mac, destination: IpAddr) -> Request {
-    Request::change(RouteNetlinkMessage::DelNeighbour(fdb(
-        index,
-        mac,
-        destination,
-    )))
+    let message = fdb(index, mac, Some(destination), NeighbourFlags::Own);
+    Request::change(RouteNetlinkMessage::DelNeighbour(message))
+}
+
+/// The entry of the bridge that it is a port of.
+pub fn delete_bridge_fdb(index: u32, mac: Mac) -> Request {
+    let message = fdb(index, mac, None, NeighbourFlags::Controller);
+    Request::change(RouteNetlinkMessage::DelNeighbour(message))
+}
+
+pub fn is_list(mac: Mac) -> bool {
+    mac == Mac::default() || mac[0] & 1 == 1
 }
 
 /// The neighbours of both families, of all links or of one.
@@ -69,6 +85,8 @@ pub struct Found {
     pub permanent: bool,
     /// NTF_SELF: the device's own entry, not its bridge's.
     pub own: bool,
+    /// NTF_EXT_LEARNED: put there by somebody, not learned from frames.
+    pub given: bool,
 }
 
 /// None for what has no MAC, and for NUD_NOARP, which the kernel makes for itself.
@@ -94,6 +112,7 @@ pub fn parse(payload: &[u8]) -> Option<Found> {
         destination,
         permanent: u16::from(header.state) & u16::from(NeighbourState::Permanent) != 0,
         own: header.flags.contains(NeighbourFlags::Own),
+        given: header.flags.contains(NeighbourFlags::ExtLearned),
     })
 }
 
@@ -120,16 +139,23 @@ fn neighbour(index: u32, address: IpAddr) -> NeighbourMessage {
     message
 }
 
-fn fdb(index: u32, mac: Mac, destination: IpAddr) -> NeighbourMessage {
+/// Without NTF_SELF the entry silently goes to the bridge that the device is a port of.
+fn fdb(
+    index: u32,
+    mac: Mac,
+    destination: Option<IpAddr>,
+    flags: NeighbourFlags,
+) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
     message.header.family = AddressFamily::Bridge;
     message.header.ifindex = index;
     message.header.state = NeighbourState::Permanent;
-    // Without NTF_SELF the entry silently goes to the bridge that the device is a port of.
-    message.header.flags = NeighbourFlags::Own;
-    message.attributes = vec![
-        NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
-        NeighbourAttribute::Destination(destination.into()),
-    ];
+    message.header.flags = flags;
+    message
+        .attributes
+        .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+    message
+        .attributes
+        .extend(destination.map(|ip| NeighbourAttribute::Destination(ip.into())));
     message
 }

@@ -204,6 +204,7 @@ pub fn pair(name: &str, container: &Container) -> Veth {
         master: Some("br0".to_owned()),
         mac: None,
         up: true,
+        isolated: false,
         peer: Peer {
             netns: container.path.clone(),
             name: "ethwe".to_owned(),

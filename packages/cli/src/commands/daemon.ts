@@ -6,6 +6,6 @@ export const daemonCommand = (): Command =>
     .addHelpText('after', examples('weave daemon --log-level debug'))
     .action(async (options: DaemonOptions) => {
       // Loaded only here: every other command is a client, and quick.
-      const { runDaemon, socketsIn } = await import('../daemon.ts');
-      await runDaemon({ ...options, sockets: socketsIn(options.pluginDir) });
+      const { etcdOf, runDaemon, socketsIn } = await import('../daemon.ts');
+      await runDaemon({ ...options, sockets: socketsIn(options.pluginDir), etcd: etcdOf(options) });
     });

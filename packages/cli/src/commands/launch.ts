@@ -44,19 +44,14 @@ const statusAt = async (socket: string) => {
 async function start(options: Options, socket: string) {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = openSync(options.logFile, 'a', 0o640);
-  const { stateDir, runDir, pluginDir, nameserver, logLevel } = options;
-  const settings = {
-    'state-dir': stateDir,
-    'run-dir': runDir,
-    'plugin-dir': pluginDir,
-    'log-level': logLevel,
-    ...(nameserver ? { nameserver } : {}),
-  };
-  const words = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const { local: _, json: __, logFile: ___, storeUser, ...settings } = options;
+  const words = Object.entries(settings).flatMap(([name, value]) => [`--${kebab(name)}`, value]);
   const args = [...process.execArgv, process.argv[1]!, 'daemon', ...words];
+  // Not on the command line, which everybody may read.
+  const env = { ...process.env, ...(storeUser ? { WEAVE_STORE_USER: storeUser } : {}) };
   // Imported only here: it takes 2 ms, which every command would spend.
   const { spawn } = await import('node:child_process');
-  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
   let exited = false;
   child.once('exit', () => (exited = true));
   child.unref();
@@ -73,6 +68,8 @@ async function start(options: Options, socket: string) {
     hint: `See ${options.logFile}.`,
   });
 }
+
+const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** What a daemon that failed says last: `weave: what happened`, then the hint. */
 function lastError(file: string): string {

@@ -63,7 +63,6 @@ function withoutTheKernelsOwn(observed: Observed): Observed {
     addresses: observed.addresses.filter((a) => a.link !== 'lo' && !isOwn(a.address)),
     routes: observed.routes.filter((r) => r.link !== 'lo' && !isOwn(r.destination)),
     neighbours: observed.neighbours.filter((n) => n.permanent),
-    fdb: observed.fdb.filter((f) => f.destination !== undefined),
   };
 }
 

@@ -22,7 +22,6 @@ const MULTICAST = '224.0.0.0/4';
 const destinations = (seen: Observed) =>
   seen.routes.map((r) => `${r.destination} ${r.link}${r.gateway ? ` via ${r.gateway}` : ''}`).sort();
 const addresses = (seen: Observed) => seen.addresses.map((a) => `${a.link} ${a.address}`).sort();
-const entries = (seen: Observed) => seen.fdb.map((f) => `${f.mac} → ${f.destination}`).sort();
 const value = (seen: Observed) => seen.sysctls[0]?.value;
 
 export const contentCases = [
@@ -175,22 +174,6 @@ export const contentCases = [
     holds(destinations(await sees(netns)).includes(`${MULTICAST} ${FAR}`), 'deleted over another link it stays');
     await does({ op: 'deleteLink', netns, name: FAR }, { ...elsewhere, ifAbsent: true });
     same(destinations(await sees(netns)), [`${MULTICAST} other`], 'the next one has it');
-  }),
-
-  contractCase('forwarding entries: one destination for a MAC, any number to flood to', async ({ does, sees }) => {
-    const fdb = (mac: string, destination: string, op: 'addFdb' | 'deleteFdb' = 'addFdb'): Op => ({
-      ...{ op, netns: SWITCH, link: VXLAN, mac, destination },
-    });
-    const mac = '5a:77:0a:20:00:02';
-    await does(bridge(), vxlan(), fdb(mac, '192.0.2.2'), fdb(FLOOD, '192.0.2.2'), fdb(FLOOD, '192.0.2.3'));
-    await does(fdb(mac, '192.0.2.3'));
-    const flood = [`${FLOOD} → 192.0.2.2`, `${FLOOD} → 192.0.2.3`];
-    same(entries(await sees(SWITCH)), [...flood, `${mac} → 192.0.2.3`], 'moved');
-    same(entries(await sees(SWITCH, { links: [VXLAN] })), [...flood, `${mac} → 192.0.2.3`], 'by name');
-    await does(fdb(mac, '192.0.2.2', 'deleteFdb'), fdb(FLOOD, '192.0.2.2', 'deleteFdb'));
-    same(entries(await sees(SWITCH)), [`${FLOOD} → 192.0.2.3`, `${mac} → 192.0.2.3`], 'deleted by both');
-    await does(vxlan({ vni: 4243 }));
-    same(entries(await sees(SWITCH)), [], 'made anew the device has none');
   }),
 
   contractCase('neighbours: replaced, and gone with the link being up', async ({ does, sees, newNamespace }) => {

@@ -75,6 +75,24 @@ export const linkCases = [
     same(await link(HOST, 'whcontract'), undefined, 'gone with the near end');
   }),
 
+  contractCase('a pair: the MTU of its other end, wherever that is', async ({ does, fails, link, newNamespace }) => {
+    const [netns, elsewhere] = [await newNamespace(), await newNamespace()];
+    const setPeer = (peer: string) => ({ op: 'setPeer', netns: SWITCH, name: PORT, mtu: 1290, peer }) as const;
+    await does(bridge(), veth(netns));
+    same((await link(SWITCH, PORT))?.peerMtu, 1430, 'seen');
+    const failure = await fails(setPeer(elsewhere));
+    same([failure.code, failure.link, (await link(netns, FAR))?.mtu], ['ENODEV', PORT, 1430], 'not in there');
+    same((await fails(setPeer('/nowhere/at/all'))).code, 'ENODEV', 'nor in nothing');
+    await does(setPeer(netns), setPeer(netns));
+    same((await link(netns, FAR))?.mtu, 1290, 'set');
+    const { mtu, peerMtu } = (await link(SWITCH, PORT))!;
+    same([mtu, peerMtu], [1430, 1290], 'and nothing else');
+    await does({ op: 'deleteLink', netns: SWITCH, name: PORT });
+    same((await fails(setPeer(netns))).code, 'ENODEV', 'of a pair that is gone');
+    await does(veth(HOST, { peer: { netns: HOST, name: 'whcontract', mtu: 1430, up: false } }), setPeer(netns));
+    same((await link(HOST, 'whcontract'))?.mtu, 1290, 'not moved yet');
+  }),
+
   contractCase('a pair: between two bridges', async ({ does, fails, link }) => {
     const peer = { netns: SWITCH, name: 'wtcontract', mtu: 1430, master: 'wbother', up: true };
     const trunk = veth(SWITCH, { peer });

@@ -1,6 +1,7 @@
 import type { ContractCase } from './contract.ts';
 import type { DatapathSubject } from './datapath-bench.ts';
 import { contentCases } from './datapath-contract-content.ts';
+import { entryCases } from './datapath-contract-entries.ts';
 import { failureCases } from './datapath-contract-failures.ts';
 import { linkCases } from './datapath-contract-links.ts';
 
@@ -10,5 +11,6 @@ export type { DatapathSubject };
 export const datapathContract: readonly ContractCase<DatapathSubject>[] = [
   ...linkCases,
   ...contentCases,
+  ...entryCases,
   ...failureCases,
 ];

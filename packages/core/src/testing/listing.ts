@@ -23,13 +23,15 @@ function contents(kernel: MemoryKernel, netns: MemoryNetns): string[] {
 }
 
 function linkLine(kernel: MemoryKernel, link: MemoryLink): string {
-  const { name, kind, mac, macGiven, mtu, up, master, vni, local, alias, peer } = link;
+  const { name, kind, mac, macGiven, mtu, up, master, vni, local, quiet, isolated, alias, peer } = link;
   return [
     `${kind} ${name}`,
     ...(macGiven ? [mac] : []),
     `mtu ${mtu}`,
     up ? 'up' : 'down',
     ...(master ? [`master ${master.name}`] : []),
+    ...(quiet ? ['quiet'] : []),
+    ...(isolated ? ['isolated'] : []),
     ...(vni === undefined ? [] : [`vni ${vni}`]),
     ...(local === undefined ? [] : [`local ${local}`]),
     ...(alias === undefined ? [] : [`"${alias}"`]),
@@ -37,12 +39,13 @@ function linkLine(kernel: MemoryKernel, link: MemoryLink): string {
   ].join(' ');
 }
 
-function onLink({ addresses, routes, neighbours, fdb }: MemoryLink): string[] {
+function onLink({ addresses, routes, neighbours, fdb, given }: MemoryLink): string[] {
   return [
     // In their order: it decides which address is a subnet's first.
     ...addresses.map((address) => `address ${address}`),
     ...routes.map((r) => `route ${r.destination}${r.gateway ? ` via ${r.gateway}` : ''}`).sort(),
     ...[...neighbours].map(([address, mac]) => `neighbour ${address} ${mac}`).sort(),
     ...fdb.map((f) => `fdb ${f.mac} → ${f.destination}`).sort(),
+    ...[...given].map((mac) => `fdb ${mac}`).sort(),
   ];
 }

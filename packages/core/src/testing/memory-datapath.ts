@@ -1,4 +1,4 @@
-import type { Applied, Changed, Netns, Observed, Op, Query } from '../kernel.ts';
+import { type Applied, type Changed, type Netns, type Observed, type Op, type Query, SWITCH } from '../kernel.ts';
 import type { Datapath } from '../ports.ts';
 import { Errno, type ErrnoCode } from './errno.ts';
 import { listing } from './listing.ts';
@@ -152,7 +152,7 @@ function observe(kernel: MemoryKernel, query: Query): Observed {
   const links = query.links ? query.links.flatMap((name) => netns.links.get(name) ?? []) : all;
   return {
     netns: query.netns,
-    links: links.map(describe),
+    links: links.map((link) => describe(link, query.netns === SWITCH)),
     addresses: links.flatMap((l) => l.addresses.map((address) => ({ link: l.name, address }))),
     routes: all.flatMap((l) => [
       ...l.connected().map((destination) => ({ link: l.name, destination })),
@@ -161,7 +161,7 @@ function observe(kernel: MemoryKernel, query: Query): Observed {
     neighbours: links.flatMap((l) =>
       [...l.neighbours].map(([address, mac]) => ({ link: l.name, address, mac, permanent: true })),
     ),
-    fdb: links.flatMap((l) => l.fdb.map((entry) => ({ link: l.name, ...entry }))),
+    fdb: links.flatMap((l) => [...l.fdb, ...[...l.given].map((mac) => ({ mac }))].map((f) => ({ link: l.name, ...f }))),
     sysctls: (query.sysctls ?? []).flatMap((key) => sysctlAt(netns, key)),
   };
 }
@@ -171,23 +171,17 @@ function sysctlAt(netns: MemoryNetns, key: string): { key: string; value: string
   return value === undefined ? [] : [{ key, value }];
 }
 
-function describe({
-  name,
-  kind,
-  mac,
-  mtu,
-  up,
-  index,
-  peer,
-  master,
-  vni,
-  alias,
-}: MemoryLink): Observed['links'][number] {
+function describe(link: MemoryLink, seesFar: boolean): Observed['links'][number] {
+  const { name, kind, mac, mtu, up, index, peer, master, vni, local, quiet, isolated, alias } = link;
   return {
     ...{ name, kind, mac, mtu, up, index },
     ...(peer ? { peerIndex: peer.index } : {}),
+    ...(peer && seesFar ? { peerMtu: peer.mtu } : {}),
     ...(master ? { master: master.name } : {}),
     ...(vni === undefined ? {} : { vni }),
+    ...(local === undefined ? {} : { local }),
+    ...(quiet ? { quiet } : {}),
+    ...(isolated ? { isolated } : {}),
     ...(alias === undefined ? {} : { alias }),
   };
 }

@@ -29,6 +29,10 @@ export class MemoryLink {
   routes: MemoryRoute[] = [];
   neighbours = new Map<string, string>();
   fdb: { mac: string; destination: string }[] = [];
+  /** What its bridge was given for it. */
+  given = new Set<string>();
+  quiet = false;
+  isolated = false;
   readonly inherited: ReadonlyMap<string, string>;
   readonly kind: string;
   netns: MemoryNetns;
@@ -55,6 +59,8 @@ export class MemoryLink {
   dropFamily(family: Family): void {
     if (family === 6) this.addresses = this.addresses.filter((text) => familyOf(text) !== 6);
     this.routes = this.routes.filter((route) => familyOf(route.destination) !== family);
+    if (family === 6)
+      for (const text of [...this.neighbours.keys()]) if (familyOf(text) === 6) this.neighbours.delete(text);
   }
 
   setUp(up: boolean): void {
@@ -76,6 +82,10 @@ export class MemoryLink {
     if (this.master === master) return;
     master?.mustTakePort();
     this.master = master;
+    // It is another port then.
+    this.given.clear();
+    this.quiet = false;
+    this.isolated = false;
   }
 
   mustTakePort(): void {
@@ -183,7 +193,7 @@ export class MemoryKernel {
   /** With its other end, and off its ports. */
   remove(link: MemoryLink): void {
     for (const each of link.peer ? [link, link.peer] : [link]) {
-      for (const port of each.ports()) port.master = undefined;
+      for (const port of each.ports()) port.setMaster(undefined);
       each.netns.links.delete(each.name);
       forget(each.netns, each.name);
     }

@@ -1,12 +1,12 @@
 import { cidr, formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../address.ts';
-import { type Op, SWITCH, type VethPeer } from '../kernel.ts';
+import { HOST, type Op, SWITCH, type VethPeer } from '../kernel.ts';
+import { isList } from '../resource.ts';
 import { Errno } from './errno.ts';
 import { checkName, type MemoryKernel, type MemoryLink, type MemoryNetns } from './memory-kernel.ts';
-import { writeSysctl } from './memory-sysctl.ts';
+import { readSysctl, writeSysctl } from './memory-sysctl.ts';
 
 type On<K extends Op['op']> = Extract<Op, { op: K }>;
 
-const FLOOD = '00:00:00:00:00:00';
 const MAC = /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/;
 
 /** Does one operation, as the kernel would. */
@@ -24,6 +24,9 @@ export function perform(kernel: MemoryKernel, op: Op): void {
       break;
     case 'setLink':
       setLink(kernel, op);
+      break;
+    case 'setPeer':
+      setPeer(kernel, op);
       break;
     case 'deleteLink':
     case 'retireLink':
@@ -43,8 +46,10 @@ export function perform(kernel: MemoryKernel, op: Op): void {
       kernel.link(op.netns, op.link);
       break;
     case 'addNeighbour':
-    case 'addFdb':
       addNeighbour(kernel.link(op.netns, op.link), op);
+      break;
+    case 'addFdb':
+      addFdb(kernel.link(op.netns, op.link), op);
       break;
     default:
       unless(['ENOENT', 'ENODEV'], () => deleteFrom(kernel.link(op.netns, op.link), op));
@@ -71,9 +76,12 @@ function checkText(op: Op): void {
     if (!(withLength ? parseCidr(op.address) : parseAddress(op.address))) refuse('address', op.address);
   }
   if (op.op === 'addRoute' && !parseCidr(op.destination)) refuse('destination', op.destination);
-  if (op.op === 'addFdb' && !parseAddress(op.destination)) refuse('destination', op.destination);
+  if ((op.op === 'addFdb' || op.op === 'deleteFdb') && !leadsSomewhere(op)) refuse('destination', op.destination ?? '');
   if (op.op === 'addVxlan' && !(op.vni >= 0 && op.vni < 2 ** 24)) refuse('vni', `${op.vni}`);
 }
+
+const leadsSomewhere = ({ mac, destination }: On<'addFdb' | 'deleteFdb'>) =>
+  destination === undefined ? !isList(mac) : parseAddress(destination) !== undefined;
 
 /** A link whose name is wanted for one of another kind: in the switch it gives way. */
 function makeRoom(kernel: MemoryKernel, netns: string, existing: MemoryLink, kind: string): void {
@@ -107,6 +115,7 @@ function addVxlan(kernel: MemoryKernel, op: On<'addVxlan'>): void {
   const link = site.links.get(op.name) ?? kernel.create(site, op.name, 'vxlan');
   Object.assign(link, { vni: op.vni, port: op.port, local: op.local, mtu: op.mtu });
   link.setMaster(master);
+  Object.assign(link, { quiet: true, isolated: true });
   link.setUp(true);
 }
 
@@ -122,6 +131,7 @@ function addVeth(kernel: MemoryKernel, op: On<'addVeth'>): void {
   near.mtu = op.mtu;
   near.setUp(op.up);
   if (master) near.setMaster(master);
+  if (op.isolated) near.isolated = true;
   adjustFar(kernel, near.peer!, op.peer);
 }
 
@@ -158,6 +168,14 @@ function setLink(kernel: MemoryKernel, op: On<'setLink'>): void {
   if (op.up !== undefined) link.setUp(op.up);
 }
 
+function setPeer(kernel: MemoryKernel, { netns, name, mtu, peer }: On<'setPeer'>): void {
+  const far = kernel.link(netns, name).peer;
+  const places = [peer, HOST].map((path) => kernel.namespaces.get(path));
+  if (!far || !places.includes(far.netns))
+    throw new Errno('ENODEV', `the other end of "${name}" is not in ${peer}`, { link: name });
+  far.mtu = mtu;
+}
+
 function mustBeUp(link: MemoryLink): void {
   if (!link.up) throw new Errno('ENETDOWN', 'Network is down');
 }
@@ -185,17 +203,30 @@ const routeOf = ({ destination, gateway }: { destination: string; gateway?: stri
 const isSameRoute = (a: { destination: string; gateway?: string }, b: typeof a) =>
   a.destination === b.destination && a.gateway === b.gateway;
 
-function addNeighbour(link: MemoryLink, op: On<'addNeighbour' | 'addFdb'>): void {
-  if (op.op === 'addNeighbour') {
-    mustBeUp(link);
-    link.neighbours.set(canonical(op.address), op.mac);
-    return;
+function addNeighbour(link: MemoryLink, op: On<'addNeighbour'>): void {
+  mustBeUp(link);
+  const off = readSysctl(link.netns, `net/ipv6/conf/${link.name}/disable_ipv6`) !== '0';
+  if (op.address.includes(':') && off) throw new Errno('EINVAL', 'IPv6 is disabled on this device.');
+  link.neighbours.set(canonical(op.address), op.mac);
+}
+
+/** One destination each, but the lists, which have many and are the device's alone. */
+function addFdb(link: MemoryLink, { mac, destination }: On<'addFdb'>): void {
+  if (destination === undefined ? !link.master : link.kind !== 'vxlan')
+    throw new Errno('EOPNOTSUPP', 'Operation not supported');
+  if (destination !== undefined) {
+    const entry = { mac, destination: canonical(destination) };
+    link.fdb = link.fdb.filter((f) => f.mac !== mac || (isList(mac) && f.destination !== entry.destination));
+    link.fdb.push(entry);
   }
-  if (link.kind !== 'vxlan') throw new Errno('EOPNOTSUPP', 'Operation not supported');
-  const entry = { mac: op.mac, destination: canonical(op.destination) };
-  // One destination each, but the flood entry, which has many.
-  link.fdb = link.fdb.filter((f) => f.mac !== op.mac || (op.mac === FLOOD && f.destination !== entry.destination));
-  link.fdb.push(entry);
+  if (link.master && !isList(mac)) for (const port of link.master.ports()) port.given.delete(mac);
+  if (link.master && !isList(mac)) link.given.add(mac);
+}
+
+function deleteFdb(link: MemoryLink, { mac, destination }: On<'deleteFdb'>): void {
+  const gone = destination === undefined ? '' : canonical(destination);
+  link.fdb = link.fdb.filter((f) => f.mac !== mac || f.destination !== gone);
+  link.given.delete(mac);
 }
 
 const canonical = (text: string) => formatAddress(parseAddress(text)!);
@@ -206,5 +237,5 @@ function deleteFrom(link: MemoryLink, op: Deletion): void {
   if (op.op === 'deleteAddress') link.deleteAddress(op.address);
   else if (op.op === 'deleteRoute') link.routes = link.routes.filter((route) => !isSameRoute(route, routeOf(op)));
   else if (op.op === 'deleteNeighbour') link.neighbours.delete(canonical(op.address));
-  else link.fdb = link.fdb.filter((f) => f.mac !== op.mac || f.destination !== canonical(op.destination));
+  else deleteFdb(link, op);
 }

@@ -25,6 +25,7 @@ const VERBS: Record<Op['op'], string> = {
   addFdb: 'fdb',
   setSysctl: 'sysctl',
   setLink: 'set',
+  setPeer: 'set far end of',
   deleteLink: 'delete link',
   retireLink: 'retire link',
   deleteAddress: 'delete address',
@@ -49,6 +50,8 @@ function words(op: Op): (string | number)[] {
       return vethWords(op);
     case 'setLink':
       return setWords(op);
+    case 'setPeer':
+      return [op.name, 'in', op.peer, 'mtu', op.mtu];
     case 'deleteLink':
     case 'retireLink':
       return [op.name];
@@ -64,7 +67,7 @@ function words(op: Op): (string | number)[] {
       return [op.link, op.address, op.mac];
     case 'addFdb':
     case 'deleteFdb':
-      return [op.link, op.mac, '→', op.destination];
+      return [op.link, op.mac, ...(op.destination ? ['→', op.destination] : [])];
     case 'addRoute':
       return [
         op.link,
@@ -77,8 +80,8 @@ function words(op: Op): (string | number)[] {
   }
 }
 
-function vethWords({ name, mtu, master, up, peer }: Extract<Op, { op: 'addVeth' }>): string[] {
-  const near = [...(master ? [master] : []), up ? 'up' : 'down'].join(', ');
+function vethWords({ name, mtu, master, up, isolated, peer }: Extract<Op, { op: 'addVeth' }>): string[] {
+  const near = [...(master ? [master] : []), up ? 'up' : 'down', ...(isolated ? ['isolated'] : [])].join(', ');
   const mac = peer.mac ? ` ${peer.mac}` : '';
   const far = [...(peer.master ? [peer.master] : []), peer.up ? 'up' : 'down'].join(', ');
   const mtus = peer.mtu === mtu ? `mtu ${mtu}` : `mtu ${mtu}/${peer.mtu}`;

@@ -11,7 +11,6 @@ import {
   leaveEndpoint,
   nameEndpoint,
   nameNetwork,
-  opensShard,
   publishPorts,
   releaseAddress,
   releasePool,
@@ -150,8 +149,8 @@ export const engineVerbs = {
     await withAddress(w, network.pool!, wanted, async (address) => {
       const id = hex(++w.serial);
       await call(w, async () => {
-        const { endpoint, changes } = createEndpoint(w.state, { id, network: network.id, addresses: [address] });
-        await w.verb(changes, { networks: opensShard(w.state, endpoint) ? [network.id] : [] });
+        const { changes } = createEndpoint(w.state, { id, network: network.id, addresses: [address] });
+        await w.verb(changes);
       });
       const { mac } = w.state.endpoint(id);
       network.endpoints.set(id, { id, addresses: [address], mac, container: container(b) });
@@ -160,13 +159,12 @@ export const engineVerbs = {
   async join(w, { a, b }) {
     const unjoined = known(w).filter(({ id }) => !w.state.endpoints.get(id)?.sandbox);
     const { id, seen, network } = of(unjoined, a);
-    const sandbox = `/sandbox/${b % 3}`;
+    const sandbox = of(PATHS, b);
     await call(w, () => w.verb(joinEndpoint(w.state, id, sandbox).changes, { endpoints: [id] }));
     network.endpoints.set(id, { ...seen, sandbox });
     await isRight(w, w.state.endpoint(id));
-    const path = of(PATHS, b);
     // The engine takes it, or has not come to it yet.
-    if (b % 4 && w.kernel.netnsId(path)) w.kernel.moveLink(HOST, handoverName(id), path, `weng${w.serial++}`);
+    if (b % 5 && w.kernel.netnsId(sandbox)) w.kernel.moveLink(HOST, handoverName(id), sandbox, `weng${w.serial++}`);
   },
   async publish(w, { a, b }) {
     const endpoint = of(

@@ -1,7 +1,6 @@
 import {
   cidr,
   contains,
-  desiredEndpoint,
   type Endpoint,
   formatAddress,
   hasGateway,
@@ -9,8 +8,10 @@ import {
   type Lease,
   leaseId,
   plan,
+  portName,
   queries,
   type State,
+  unitsAt,
 } from '@weave/core';
 import type { Playground } from './playground.ts';
 
@@ -89,9 +90,8 @@ function isGateway(state: State, { pool, address }: Lease): boolean {
 /** What a verb has just done is right, whatever else is wrong. But with a stray address all is asked for again. */
 export async function isRight({ state, kernel }: Playground, { id }: Endpoint): Promise<void> {
   const endpoint = state.endpoints.get(id);
-  const unit = endpoint && desiredEndpoint(state, endpoint);
-  if (!unit?.resources.length) return;
-  const open = plan([unit], await kernel.observe(queries([unit], false))).flatMap((batch) => batch.ops);
+  const units = endpoint ? unitsAt(state, [portName(id)]) : [];
+  const open = plan(units, await kernel.observe(queries(units, false))).flatMap((batch) => batch.ops);
   if (open.some((op) => op.op === 'deleteAddress')) return;
   if (open.length > 0) throw new Error(`the verb left undone: ${JSON.stringify(open)}`);
 }

@@ -68,7 +68,9 @@ function linksOf(listing: string): Links {
       const head = netns === SWITCH && kind !== 'bridge' ? withoutMac(text) : text;
       links.set(at, { head, contents: [], routes: [] });
     }
-    if (margin.length === 4 && (kind === 'address' || kind === 'fdb')) links.get(at)?.contents.push(text);
+    // Neighbours elsewhere are the container's.
+    const isOurs = ['address', 'fdb'].includes(kind) || (kind === 'neighbour' && netns === SWITCH);
+    if (margin.length === 4 && isOurs) links.get(at)?.contents.push(text);
     if (margin.length === 4 && kind === 'route') links.get(at)?.routes.push(text);
   }
   return links;

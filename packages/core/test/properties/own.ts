@@ -5,7 +5,6 @@ import {
   createNetwork,
   detach,
   type Endpoint,
-  opensShard,
   parseAddressRequest,
   removeNetwork,
 } from '@weave/core';
@@ -70,6 +69,12 @@ export const ownVerbs = {
     );
     await w.verb(changes, { networks: [network.id] });
   },
+  /** The paths between its hosts are others by now. */
+  async resize(w, { a, b }) {
+    const network = of(networks(w), a);
+    const record = { ...network, mtu: of([1280, 1430, 8950], b) };
+    await w.verb([{ table: 'network', id: network.id, record }], { networks: [network.id] });
+  },
   async remove(w, { a, b }) {
     const unused = networks(w).filter((n) => n.owner === 'weave' && w.state.endpointsOf(n.id).length === 0);
     const name = b % 2 ? of(unused, a).name : of(NAMES, a);
@@ -80,8 +85,7 @@ export const ownVerbs = {
     const [target, network] = [w.target(a), of(networks(w), b)];
     const requests = c % 4 ? [of(REQUESTS, c), of(REQUESTS, c >> 4)].slice(0, 1 + (c % 2)) : [];
     const { endpoint, granted, changes } = attach(w.state, network, target, requests.map(parseAddressRequest));
-    const shard = opensShard(w.state, endpoint) ? [network.id] : [];
-    await w.verb(changes, { networks: shard, endpoints: [endpoint.id] });
+    await w.verb(changes, { endpoints: [endpoint.id] });
     for (const text of granted)
       if (!w.state.endpoint(endpoint.id).addresses.includes(text))
         throw new Error(`${text} was granted, but is not there`);
@@ -99,7 +103,7 @@ export const ownVerbs = {
   /** Another host has an endpoint on a network of ours, or had. */
   async remote(w, { a, b, c }) {
     const network = of(networks(w), a);
-    const peer = { id: `peer${b % 3}`, name: `h${b % 3}`, ...(b % 3 ? { underlay: `192.0.2.${b % 3}` } : {}) };
+    const peer = { id: `peer${b % 3}`, name: `h${b % 3}`, ...(b % 3 ? { underlay: underlayOf(b) } : {}) };
     const known = w.state.endpointsOf(network.id).filter((e) => e.peer !== w.state.self);
     const old = known[c % 5];
     const serial = ++w.serial;
@@ -117,6 +121,9 @@ export const ownVerbs = {
       { table: 'peer', id: peer.id, record: peer },
       { table: 'endpoint', ...change },
     ];
-    await w.verb(changes, { networks: [network.id] });
+    await w.verb(changes);
   },
 } satisfies Record<string, Verb>;
+
+/** Of each host one of two, now and then the other; over the other family none of ours is reached. */
+const underlayOf = (n: number) => (n % 7 ? `192.0.2.${10 * ((n >> 4) % 2) + (n % 3)}` : '2001:db8::1');

@@ -1,7 +1,7 @@
-import { type Applied, type AttachTarget, type Change, HOST, type Op } from '@weave/core';
+import { type Applied, type AttachTarget, type Change, HOST, type Op, type Touched } from '@weave/core';
 import type { FailAt } from '@weave/core/testing';
 import { hex } from '../given.ts';
-import { digest, Refused, type Touched, World } from '../world.ts';
+import { digest, Refused, World } from '../world.ts';
 import { Engine } from './engine.ts';
 
 /** What a random step is made of: each verb takes them as it likes. */

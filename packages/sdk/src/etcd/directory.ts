@@ -8,15 +8,16 @@ import type { EtcdOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { createWatcher } from './watcher.ts';
 
-const ROOT = '/weave/';
+/** What all keys of the directory begin with: a user of etcd's may be let read no others. */
+const READABLE = '/weave/';
 
 /** A directory in an etcd, from now on looking for it; closed, it lets go of it. */
 export function openEtcd(options: EtcdOptions): Directory {
-  const { endpoints, prefix: root = ROOT } = options;
+  const { endpoints, prefix: root = '' } = options;
   if (endpoints.length === 0) fail('WEAVE_INVALID_OPTION', 'an etcd has at least one endpoint');
   credentialsFor(endpoints[0]!, options);
   const watcher = createWatcher(root);
-  const link = createLink(options, root, watcher.use);
+  const link = createLink(options, root + READABLE, watcher.use);
 
   async function call<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const session = await link.session();

@@ -10,6 +10,6 @@ export interface EtcdOptions {
     key?: string;
   };
   user?: { name: string; password: string };
-  /** What all keys begin with. */
+  /** What all keys begin with, before what they are called in the directory. */
   prefix?: string;
 }

@@ -3,7 +3,7 @@ type Kind = 'int' | 'bool' | 'text' | 'bytes' | Shape<Fields> | readonly [Shape<
 type Fields = Readonly<Record<string, readonly [number: number, kind: Kind]>>;
 
 /** What a message looks like: its fields by name and by number. What is not in it is skipped when read. */
-interface Shape<F extends Fields> {
+export interface Shape<F extends Fields> {
   readonly fields: F;
   readonly byNumber: ReadonlyMap<number, { readonly name: string; readonly kind: Kind }>;
 }

@@ -5,7 +5,7 @@ import {
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
-  opensShard,
+  type Network,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -22,11 +22,20 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     requests: ReturnType<typeof parseAddressRequest>[],
   ): Promise<Attachment> {
     const network = state.network(name);
-    const { endpoint, granted, changes } = attach(state, network, target, requests);
+    return host.decide(
+      () => attach(state, network, target, requests),
+      (decided) => carryOut(network, target, decided),
+    );
+  }
+
+  async function carryOut(
+    network: Network,
+    target: AttachTarget,
+    { endpoint, granted, changes }: ReturnType<typeof attach>,
+  ): Promise<Attachment> {
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const announce = announcements(endpoint, granted);
-    const networks = opensShard(state, endpoint) ? [network.id] : [];
-    await host.carryOut({ changes, networks, endpoints: [endpoint.id], announce });
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;
     return {
       endpoint: id,

@@ -12,7 +12,6 @@ import {
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
-  opensShard,
   type PublishedPort,
   publishPorts,
 } from '@weave/core';
@@ -22,12 +21,14 @@ import type { Handover, Weave } from '../weave.ts';
 export function endpointVerbs(host: Host): Weave['endpoints'] {
   const { state } = host;
   return {
-    create: async (spec) => {
-      const { endpoint, changes } = createEndpoint(state, spec);
-      if (opensShard(state, endpoint)) await host.carryOut({ changes, networks: [endpoint.network] });
-      else host.commit(changes);
-      return endpoint;
-    },
+    create: (spec) =>
+      host.decide(
+        () => createEndpoint(state, spec),
+        async ({ endpoint, changes }) => {
+          await host.carryOut({ changes });
+          return endpoint;
+        },
+      ),
     attach: (id, sandbox) =>
       host.inTurn(id, async () => {
         const { changes } = joinEndpoint(state, id, sandbox);
@@ -36,8 +37,10 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
       }),
     detach: (id) => host.inTurn(id, () => host.carryOut({ changes: leaveEndpoint(state, id), endpoints: [id] })),
     remove: (id) => host.inTurn(id, () => host.carryOut({ changes: deleteEndpoint(state, id), endpoints: [id] })),
-    list: async ({ network } = {}) =>
-      network === undefined ? [...state.endpoints.values()] : state.endpointsOf(state.network(network).id),
+    list: async ({ network, everywhere = false } = {}) => {
+      const all = network === undefined ? [...state.endpoints.values()] : state.endpointsOf(state.network(network).id);
+      return everywhere ? all : all.filter((e) => e.peer === state.self);
+    },
     publish: (id, ports) =>
       host.inTurn(id, async () => {
         if (!hasGateway(state.networks.get(state.endpoint(id).network)!)) return;

@@ -49,14 +49,26 @@ export function engineVerbs(host: Host): Weave['engine'] {
   return {
     started,
     removed,
-    named: async (network, name) => host.commit(nameNetwork(state, network, name)),
+    named: (network, name) =>
+      host.inTurn('networks', () =>
+        host.decide(
+          () => ({ changes: nameNetwork(state, network, name) }),
+          ({ changes }) => host.commit(changes),
+        ),
+      ),
     async compare(view) {
       const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
       return changes.map((change) => ({ where: 'engine', what: describe(state, change) }) as const);
     },
     async report(view) {
       const forwards = host.leftover?.ports;
-      host.commit(rebuild(state, view, { now: host.clock(), before: new Set(view.before), forwards }));
+      const before = new Set(view.before);
+      await host.inTurn('networks', () =>
+        host.decide(
+          () => ({ changes: rebuild(state, view, { now: host.clock(), before, forwards }) }),
+          ({ changes }) => host.commit(changes),
+        ),
+      );
       const changed = [
         ...view.containers.map((each) => () => started(each)),
         ...view.gone.map((id) => () => removed(id)),

@@ -1,4 +1,4 @@
-import { adoptNetwork, createNetwork, forgetNetwork, removeNetwork } from '@weave/core';
+import { adoptNetwork, createNetwork, forgetNetwork, removeNetwork, unbindNetwork } from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Weave } from '../weave.ts';
 import { hostRoutes } from './pools.ts';
@@ -6,13 +6,31 @@ import { hostRoutes } from './pools.ts';
 export function networkVerbs(host: Host): Weave['networks'] {
   const { state } = host;
   const idsOn = (network: string) => state.endpointsOf(network).map((e) => e.id);
+
+  /** Where other hosts have it too, it goes everywhere, or where it is in use nowhere. */
+  async function forget(id: string): Promise<void> {
+    const shared = unbindNetwork(state, id);
+    if (!shared) return host.carryOut({ changes: forgetNetwork(state, id), networks: [id], endpoints: idsOn(id) });
+    const { network, changes } = shared;
+    await host.carryOut({ changes, endpoints: changes.flatMap((c) => (c.table === 'endpoint' ? c.id : [])) });
+    if (!state.cluster) return;
+    await host.decide(
+      () => removeNetwork(state, network.id),
+      (decided) => host.carryOut({ changes: decided.changes, networks: [network.id] }),
+    );
+  }
+
   return {
     create: (spec) =>
       host.inTurn('networks', async () => {
         const avoid = spec.subnets?.length ? [] : await hostRoutes(host);
-        const { network, changes } = createNetwork(state, spec, { now: host.clock(), avoid });
-        await host.carryOut({ changes, networks: [network.id] });
-        return network;
+        return host.decide(
+          () => createNetwork(state, spec, { now: host.clock(), avoid }),
+          async ({ network, changes }) => {
+            await host.carryOut({ changes, networks: [network.id] });
+            return network;
+          },
+        );
       }),
     list: async () => [...state.networks.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     inspect: async (idOrName) => {
@@ -21,14 +39,18 @@ export function networkVerbs(host: Host): Weave['networks'] {
     },
     remove: (idOrName) =>
       host.inTurn('networks', async () => {
-        const { network, changes } = removeNetwork(state, idOrName);
-        await host.carryOut({ changes, networks: [network.id] });
+        await host.decide(
+          () => removeNetwork(state, idOrName),
+          ({ network, changes }) => host.carryOut({ changes, networks: [network.id] }),
+        );
       }),
     adopt: (spec) =>
-      host.inTurn('networks', () => host.carryOut({ changes: adoptNetwork(state, spec), networks: [spec.id] })),
-    forget: (id) =>
       host.inTurn('networks', () =>
-        host.carryOut({ changes: forgetNetwork(state, id), networks: [id], endpoints: idsOn(id) }),
+        host.decide(
+          () => ({ changes: adoptNetwork(state, spec) }),
+          ({ changes }) => host.carryOut({ changes, networks: [spec.id] }),
+        ),
       ),
+    forget: (id) => host.inTurn('networks', () => forget(id)),
   };
 }

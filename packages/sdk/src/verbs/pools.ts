@@ -1,4 +1,4 @@
-import { HOST, parseCidr, releaseAddress, releasePool, requestAddress, requestPool } from '@weave/core';
+import { HOST, parseCidr, releaseAddress, requestAddress, requestPool, returnPool } from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Weave } from '../weave.ts';
 
@@ -18,16 +18,29 @@ export function poolVerbs(host: Host): Weave['pools'] {
     request: (request) =>
       host.inTurn('networks', async () => {
         const avoid = request.cidr === undefined ? await hostRoutes(host) : [];
-        const { pool, changes } = requestPool(state, { ...request, avoid, now: host.clock() });
-        host.commit(changes);
-        return { id: pool.id, cidr: pool.cidr };
+        return host.decide(
+          () => requestPool(state, { ...request, avoid, now: host.clock() }),
+          ({ pool, changes }) => {
+            host.commit(changes);
+            return { id: pool.id, cidr: pool.cidr };
+          },
+        );
       }),
-    release: (id) => host.inTurn('networks', async () => host.commit(releasePool(state, id))),
-    requestAddress: async (pool, address) => {
-      const { cidr, changes } = requestAddress(state, pool, address);
-      host.commit(changes);
-      return cidr;
-    },
+    release: (id) =>
+      host.inTurn('networks', () =>
+        host.decide(
+          () => ({ changes: returnPool(state, id) }),
+          ({ changes }) => host.commit(changes),
+        ),
+      ),
+    requestAddress: (pool, address) =>
+      host.decide(
+        () => requestAddress(state, pool, address),
+        ({ cidr, changes }) => {
+          host.commit(changes);
+          return cidr;
+        },
+      ),
     releaseAddress: async (pool, address) => host.commit(releaseAddress(state, pool, address)),
     grants: async () => state.grants.all(),
   };

@@ -1,0 +1,70 @@
+import type { Weave } from '@weave/sdk/client';
+import type { Command } from 'commander';
+import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { examples } from '../options.ts';
+import { print, table, withProgress } from '../output.ts';
+
+export const primeCommand = (): Command =>
+  daemonClient('prime')
+    .description('wait until this host has addresses to hand out')
+    .option('--rebuild', 'first make the store that hosts share anew, from what they know: after it was lost for good')
+    .addHelpText('after', examples('weave prime', 'weave prime --rebuild'))
+    .action(async ({ rebuild = false, ...options }: CommonOptions & { rebuild?: boolean }) => {
+      const prime = async (weave: Weave) => {
+        if (rebuild) await weave.cluster.rebuild();
+        await weave.cluster.prime();
+      };
+      await withProgress('waiting for addresses', () => withDaemon(options, prime));
+      print({ primed: true }, options.json, () => '');
+    });
+
+export const rmpeerCommand = (): Command =>
+  daemonClient('rmpeer')
+    .description('take hosts that are gone for good out of the cluster: their addresses are free then')
+    .argument('<peer...>', 'names or ids, as in: weave status peers')
+    .addHelpText('after', examples('weave rmpeer host2'))
+    .action(async (peers: string[], options: CommonOptions) => {
+      const removed: { peer: string; addresses: string }[] = [];
+      await withProgress('removing', () =>
+        withDaemon(options, async (weave) => {
+          for (const peer of peers) removed.push({ peer, addresses: await weave.cluster.remove(peer) });
+        }),
+      );
+      print(removed, options.json, () =>
+        removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
+      );
+    });
+
+/** What `weave status` says of the other hosts, part by part. */
+export const STATUS_PARTS: Record<string, (weave: Weave, json: boolean | undefined) => Promise<void>> = {
+  async peers(weave, json) {
+    print(await weave.cluster.peers(), json, (peers) =>
+      table(
+        peers.map(({ id, name, underlay = '', self, alive }) => [
+          `${id}(${name})`,
+          underlay,
+          self ? 'this host' : alive ? 'alive' : 'not heard of',
+        ]),
+      ),
+    );
+  },
+  async ipam(weave, json) {
+    print(await weave.cluster.pools(), json, (pools) =>
+      pools
+        .flatMap(({ cidr, network = '(being made)', size, holdings, stale }) => {
+          const share = (addresses: string) => `${((100 * Number(addresses)) / Number(size)).toFixed(1)}% of total`;
+          const rows = holdings.map(({ peer, name, addresses }) => [
+            `  ${peer}(${name})`,
+            `${addresses} IPs`,
+            `(${share(addresses)})`,
+          ]);
+          return [
+            `${cidr} of ${network}${stale ? ' (of this host only: the store does not answer)' : ''}`,
+            table(rows),
+          ];
+        })
+        .filter(Boolean)
+        .join('\n'),
+    );
+  },
+};

@@ -1,0 +1,81 @@
+import { cidr, formatAddress } from './address.ts';
+import { type Resource, SWITCH } from './kernel.ts';
+import type { Endpoint, Network, VXLAN_PORT } from './model.ts';
+import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
+import type { State } from './state.ts';
+
+const FLOOD = '00:00:00:00:00:00';
+
+/** Whether this host has anything of a network. */
+export const isHere = (state: State, { id, origin = state.self }: Network): boolean =>
+  origin === state.self || state.membersOf(id).has(state.self);
+
+/** Whether a network has endpoints on this host and on others: only then does any frame of it leave this host. */
+const isSpread = (state: State, network: string): boolean =>
+  underlayOf(state, state.self) !== undefined &&
+  state.networks.has(network) &&
+  joinsOthers(state.self, state.membersOf(network));
+
+export const joinsOthers = (self: string, members: { has(peer: string): boolean; readonly size: number }) =>
+  members.has(self) && members.size > 1;
+
+export const underlayOf = (state: State, peer: string) => state.peers.get(peer)?.underlay;
+
+/** Where another host is reached; nowhere over the other family. */
+function destinationOf(state: State, peer: string): string | undefined {
+  const [from, to] = [underlayOf(state, state.self), underlayOf(state, peer)];
+  return from?.includes(':') === to?.includes(':') ? to : undefined;
+}
+
+/** The VXLAN device, with one flood entry for each host that has endpoints of the network; not what is known of those. */
+export function desiredOverlay(state: State, { id, vni, mtu, subnets }: Network, gateway: boolean): Resource[] {
+  const local = underlayOf(state, state.self);
+  if (!local || !isSpread(state, id)) return [];
+  const [link, bridge] = [vxlanName(id), bridgeName(id)];
+  const others = [...state.membersOf(id).keys()].filter((peer) => peer !== state.self);
+  const flooded = new Set(others.flatMap((peer) => destinationOf(state, peer) ?? []));
+  return [
+    { op: 'addVxlan', netns: SWITCH, name: link, vni, port: VXLAN_PORT, mtu, master: bridge, local },
+    // A bridge without IPv6 has no neighbours of that family (`ndisc_allow_add`): on, but without any address.
+    ...SILENT_IPV6.map(
+      ([key, value]): Resource => ({ op: 'setSysctl', netns: SWITCH, key: `net/ipv6/conf/${bridge}/${key}`, value }),
+    ),
+    ...[...flooded]
+      .sort()
+      .map((destination): Resource => ({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination })),
+    ...(gateway ? gatewayEntries(id, subnets) : []),
+  ];
+}
+
+/** In this order: once it is on, it would give itself an address. */
+const SILENT_IPV6 = [
+  ['addr_gen_mode', '1'],
+  ['accept_ra', '0'],
+  ['disable_ipv6', '0'],
+] as const;
+
+/** ARP and ND for a gateway that every host has are for the own one: they are not flooded to others. */
+const gatewayEntries = (id: string, subnets: Network['subnets']): Resource[] => [
+  { op: 'addFdb', netns: SWITCH, link: uplinkName(id), mac: gatewayMac(id) },
+  ...subnets.flatMap(({ gateway }) => (gateway ? [neighbour(id, gateway, gatewayMac(id))] : [])),
+];
+
+const neighbour = (network: string, address: string, mac: string): Resource => ({
+  ...{ op: 'addNeighbour', netns: SWITCH, link: bridgeName(network), address, mac },
+});
+
+/**
+ * Where an endpoint of another host is; and for each the neighbours from which the network's first bridge answers ARP
+ * and ND (of another host's), or keeps them from the wire (of this one's). Whoever came last to an address has it.
+ */
+export function onOverlay(state: State, { id, network, peer, mac, addresses }: Endpoint): Resource[] {
+  if (!isSpread(state, network)) return [];
+  const known = addresses
+    .map((text) => formatAddress(cidr(text)))
+    .filter((address) => state.addressOwner(network, address) === id)
+    .map((address) => neighbour(network, address, mac));
+  if (peer === state.self) return known;
+  const destination = destinationOf(state, peer);
+  if (!destination || state.macOwner(network, mac) !== id) return [];
+  return [{ op: 'addFdb', netns: SWITCH, link: vxlanName(network), mac, destination }, ...known];
+}

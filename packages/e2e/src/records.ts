@@ -1,0 +1,27 @@
+import type { Change } from '@weave/core';
+import type { Host } from './host.ts';
+
+/** On the host itself: SQLite resolves the links that lead there from outside by their text. */
+const script = (work: string) => [
+  process.execPath,
+  '--eval',
+  `const { readFileSync } = require('node:fs');
+  const { DatabaseSync } = require('node:sqlite');
+  const db = new DatabaseSync('/var/lib/weave/weave.db');
+  ${work}
+  db.close();`,
+];
+
+/** What a host has stored; while its daemon does not run. */
+export async function recordsOf(host: Host): Promise<Change[]> {
+  const read = 'console.log(JSON.stringify(db.prepare("SELECT kind, id, value FROM record").all()))';
+  const rows = (await host.json(script(read))) as { kind: string; id: string; value: string }[];
+  return rows.map(({ kind, id, value }) => ({ table: kind, id, record: JSON.parse(value) }) as Change);
+}
+
+/** As if others had told it; while its daemon does not run. */
+export async function learn(host: Host, changes: readonly Change[]): Promise<void> {
+  const write = `const put = db.prepare('INSERT OR REPLACE INTO record (kind, id, value) VALUES (?, ?, ?)');
+    for (const { table, id, record } of JSON.parse(readFileSync(0))) put.run(table, id, JSON.stringify(record));`;
+  await host.exec(script(write), { stdin: JSON.stringify(changes) });
+}

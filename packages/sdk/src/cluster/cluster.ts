@@ -1,0 +1,118 @@
+import { CellNeeded, type Change, type Directory, fail, isDefinition, type Peer } from '@weave/core';
+import type { Host } from '../host.ts';
+import { acquire } from './blocks.ts';
+import { createClaims } from './claims.ts';
+import type { Context } from './context.ts';
+import { createDefinitions } from './definitions.ts';
+import { beginCluster, register } from './join.ts';
+import { leaveCluster } from './leave.ts';
+import { createMembers } from './members.ts';
+import { createPublisher } from './publish.ts';
+import { createSession } from './session.ts';
+import { realTimers, type Timers } from './timers.ts';
+
+/** How long a directory that does not answer is waited for by who needs it. */
+const JOIN_MS = 30_000;
+const LOOK_MS = 100;
+
+export interface ClusterStatus {
+  /** Absent before this host has joined. */
+  id?: string;
+  reachable: boolean;
+  /** Since when that is so, in milliseconds of the clock of {@link Timers}. */
+  since: number;
+  /** Why it has not joined, or is not in step. */
+  problem?: string;
+}
+
+/** A host among others: what it shares by a directory. */
+export interface Cluster {
+  readonly context: Context;
+  readonly alive: ReadonlySet<string>;
+  status(): ClusterStatus;
+  /**
+   * Makes true what a decision needs of the other hosts; false: it has to be taken anew. True at once where it needs
+   * nothing of them.
+   */
+  allow(decision: { changes: readonly Change[] }): boolean | Promise<boolean>;
+  /** Whether the verb that was thrown this may be tried again: what it needs is there now. */
+  provide(error: unknown): Promise<boolean>;
+  note(changes: readonly Change[]): void;
+  /** Returns when what was done until now is known to the directory. */
+  settled(): Promise<void>;
+  /** Returns once this host has joined; rejects with what is in the way. */
+  joined(): Promise<void>;
+  /** Begins anew in a directory that was lost, for the whole cluster. */
+  rebuild(): Promise<void>;
+  /** Changes what this host tells of itself. */
+  tell(self: Partial<Pick<Peer, 'underlay' | 'mtu' | 'name'>>): Promise<void>;
+  /** With `leave` this host belongs to the cluster no more, and what it held is free. */
+  close(options?: { leave?: boolean }): Promise<void>;
+}
+
+export function createCluster(host: Host, directory: Directory, timers: Timers = realTimers): Cluster {
+  const { state } = host;
+  const context: Context = { host, directory, timers, fence: 0, reachable: false, onFenced: () => void session.step() };
+  const claims = createClaims(context);
+  const definitions = createDefinitions(context);
+  const members = createMembers(context);
+  const publisher = createPublisher(context);
+  const session = createSession(context, { claims, definitions, members, publisher });
+
+  async function define(changes: readonly Change[]): Promise<boolean> {
+    // Whoever removes a network should not be in its own way.
+    if (changes.some((c) => c.table === 'network' && c.record === null)) await publisher.settled();
+    return definitions.define(changes);
+  }
+
+  return {
+    context,
+    alive: members.alive,
+    status: () => ({
+      ...(state.cluster ? { id: state.cluster } : {}),
+      reachable: context.reachable,
+      ...session.status(),
+    }),
+    allow({ changes }) {
+      if (!state.cluster) return true;
+      const unclaimed = claims.needed(changes);
+      if (unclaimed.length > 0) return claims.take(unclaimed).then(() => false);
+      return changes.some(isDefinition) ? define(changes) : true;
+    },
+    async provide(error) {
+      if (!(error instanceof CellNeeded)) return false;
+      await host.inTurn(`cells ${error.pool}`, () => acquire(context, error));
+      return true;
+    },
+    note(changes) {
+      publisher.note(changes);
+      members.note(changes);
+      claims.note(changes);
+    },
+    settled: () => publisher.settled(),
+    async joined() {
+      for (let waited = 0; !context.reachable && waited < JOIN_MS; waited += LOOK_MS)
+        await new Promise<void>((over) => timers.after(LOOK_MS, over));
+      await session.step();
+      const { problem } = session.status();
+      if (!state.cluster || problem) fail('WEAVE_DIRECTORY_UNREACHABLE', problem ?? 'the directory does not answer');
+    },
+    async rebuild() {
+      if (!state.cluster) fail('WEAVE_NOT_CLUSTERED', 'this host belongs to no cluster');
+      await beginCluster(context, state.cluster);
+      await session.step();
+    },
+    async tell(changed) {
+      const self = { ...state.peers.get(state.self)!, ...changed };
+      host.follow({ changes: [{ table: 'peer', id: self.id, record: self }], networks: [...state.networks.keys()] });
+      if (context.fence > 0) await register(context);
+    },
+    async close({ leave = false } = {}) {
+      await session.end();
+      members.end();
+      publisher.end();
+      if (leave) await leaveCluster(context);
+      await directory.close({ endLease: leave });
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { Endpoint, Entry, Network, Peer, Pool } from '@weave/core';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { type Static, type TSchema, Type } from 'typebox';
+
+/** What other hosts wrote is read here, and nowhere else: an entry that is not what its key says does not exist. */
+
+const Text = Type.String({ minLength: 1, maxLength: 255 });
+const Id = Type.String({ pattern: '^[0-9a-z]{8,64}$' });
+const PeerId = Type.String({ pattern: '^[0-9a-f]{32}$' });
+const Cidr = Type.String({ pattern: '^[0-9a-f.:]{2,45}/[0-9]{1,3}$' });
+const Ip = Type.String({ pattern: '^[0-9a-f.:]{2,45}$' });
+const Mac = Type.String({ pattern: '^([0-9a-f]{2}:){5}[0-9a-f]{2}$' });
+const Owner = Type.Union([Type.Literal('weave'), Type.Literal('docker')]);
+const Mtu = Type.Integer({ minimum: 576, maximum: 65535 });
+
+const schemas = {
+  cluster: Type.Object({ id: Id }),
+  peer: Type.Object({
+    id: PeerId,
+    name: Text,
+    underlay: Type.Optional(Ip),
+    mtu: Type.Optional(Mtu),
+  }),
+  pool: Type.Object({
+    id: Text,
+    cidr: Cidr,
+    range: Type.Optional(Cidr),
+    created: Type.Number(),
+    origin: Type.Optional(PeerId),
+  }),
+  network: Type.Object({
+    id: Id,
+    name: Text,
+    vni: Type.Integer({ minimum: 1, maximum: 2 ** 24 - 1 }),
+    subnets: Type.Array(
+      Type.Object(
+        { cidr: Cidr, gateway: Type.Optional(Ip), pool: Type.Optional(Text) },
+        { additionalProperties: false },
+      ),
+      { maxItems: 16 },
+    ),
+    mtu: Type.Integer({ minimum: 1280, maximum: 65535 }),
+    multicast: Type.Boolean(),
+    gateway: Type.Union([Type.Literal('engine'), Type.Literal('weave'), Type.Literal('none')]),
+    internal: Type.Boolean(),
+    owner: Owner,
+    origin: Type.Optional(PeerId),
+  }),
+  endpoint: Type.Object({
+    id: Id,
+    network: Id,
+    peer: PeerId,
+    addresses: Type.Array(Cidr, { minItems: 1, maxItems: 256 }),
+    mac: Mac,
+    owner: Owner,
+    container: Type.Optional(Type.Object({ id: Id, name: Text })),
+  }),
+  wish: Type.Object({
+    pool: Text,
+    /** An address, or the part of the pool that any may be in. */
+    address: Type.Optional(Ip),
+    within: Type.Optional(Cidr),
+    denied: Type.Optional(Type.String({ maxLength: 500 })),
+  }),
+} satisfies Record<string, TSchema>;
+
+export type Wish = Static<typeof schemas.wish>;
+
+const ajv = new Ajv();
+const compiled = new Map<string, ValidateFunction>();
+
+function reader<T>(name: keyof typeof schemas): (entry: Entry) => T | undefined {
+  return ({ value }) => {
+    const validate = compiled.get(name) ?? ajv.compile(schemas[name]);
+    compiled.set(name, validate);
+    try {
+      const record: unknown = JSON.parse(value);
+      return validate(record) ? (record as T) : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+export const clusterIn = reader<{ id: string }>('cluster');
+export const peerIn = reader<Peer>('peer');
+export const poolIn = reader<Pool>('pool');
+export const networkIn = reader<Network>('network');
+export const endpointIn = reader<Endpoint>('endpoint');
+export const wishIn = reader<Wish>('wish');

@@ -1,0 +1,101 @@
+import { cidr, cidrInKey, fail, formatCidr, hostBounds, keys, type Peer, sizeOf, type Write } from '@weave/core';
+import { type Context, chunks, unreachable } from './context.ts';
+
+/** How many addresses of a pool a host holds. */
+export interface Holding {
+  peer: string;
+  /** The host's name. */
+  name: string;
+  /** A number that may be beyond what a double holds exactly: of IPv6. */
+  addresses: string;
+}
+
+export interface PoolUse {
+  cidr: string;
+  /** The network's name; absent while it is being made. */
+  network?: string;
+  /** How many addresses there are. */
+  size: string;
+  holdings: Holding[];
+  /** Whether this is as it is now, or as this host last knew. */
+  stale: boolean;
+}
+
+/** Who holds what of each pool. */
+export async function poolUses(context: Context): Promise<PoolUse[]> {
+  const { host, directory, reachable } = context;
+  const { state } = host;
+  const uses: PoolUse[] = [];
+  for (const { id, cidr: text } of state.pools.values()) {
+    const network = state.networkOfPool(id)?.name;
+    const held = new Map<string, bigint>();
+    const owned = reachable
+      ? (await directory.list(keys.cells(id))).entries.map((e) => ({ cell: cidr(cidrInKey(e.key)), peer: e.value }))
+      : state.poolIndex(id).cells.map((cell) => ({ cell, peer: state.self }));
+    for (const { cell, peer } of owned) held.set(peer, (held.get(peer) ?? 0n) + sizeOf(cell));
+    uses.push({
+      cidr: text,
+      ...(network ? { network } : {}),
+      size: String(sizeOf(cidr(text))),
+      holdings: [...held].map(([peer, count]) => ({ peer, name: nameOf(context, peer), addresses: String(count) })),
+      stale: !reachable,
+    });
+  }
+  return uses;
+}
+
+const nameOf = ({ host: { state } }: Context, peer: string): string => state.peers.get(peer)?.name ?? peer;
+
+/** By id, start of an id, or name. */
+export function peerCalled({ host: { state } }: Context, text: string): Peer {
+  const found = [...state.peers.values()].filter((p) => p.id === text || p.name === text || p.id.startsWith(text));
+  if (found.length === 0) fail('WEAVE_PEER_NOT_FOUND', `there is no host ${text}`);
+  if (found.length > 1)
+    fail('WEAVE_PEER_NOT_FOUND', `${text} is the name of ${found.length} hosts`, { hint: 'Use an id.' });
+  return found[0]!;
+}
+
+/**
+ * Takes a host that is gone for good out of the cluster; its addresses are free then. Answers how many. Should it come
+ * back, it finds that it does not belong any more, and gives up what others have by then.
+ */
+export async function removePeer(context: Context, peer: Peer): Promise<string> {
+  const { directory, host, reachable } = context;
+  if (peer.id === host.state.self) fail('WEAVE_PEER_ALIVE', `${peer.name} is this host`);
+  if (!reachable) throw unreachable(`host ${peer.name} cannot be removed: the directory does not answer`);
+  const key = keys.peer(peer.id);
+  const { entries } = await directory.list(key);
+  const revision = entries.find((entry) => entry.key === key)?.revision ?? 0;
+  const gone = await directory.commit({
+    when: [{ key, revision }, { none: keys.alive(peer.id) }],
+    writes: [{ key, value: null }],
+  });
+  if (gone === undefined) fail('WEAVE_PEER_ALIVE', `host ${peer.name} is alive`);
+  return clearAfter(context, peer.id);
+}
+
+/** What a host that was removed held and told. Stops as soon as the host is there again. */
+export async function clearAfter({ directory }: Context, peer: string): Promise<string> {
+  const absent = { key: keys.peer(peer), revision: 0 };
+  const owned = (await directory.list(keys.allCells)).entries.filter(({ value }) => value === peer);
+  const claims = (await directory.list(keys.allClaims)).entries.filter(({ value }) => value === peer);
+  const on = (await directory.list(keys.presences(peer))).entries;
+  const writes: Write[] = [
+    ...[...owned, ...claims, ...on].map(({ key }): Write => ({ key, value: null })),
+    ...on.map(({ key }): Write => ({ prefix: keys.endpointsOn(key.split('/').at(-1)!, peer), value: null })),
+    { prefix: keys.wishes(peer), value: null },
+  ];
+  for (const part of chunks(writes))
+    if ((await directory.commit({ when: [absent], writes: part })) === undefined) break;
+  return String(owned.reduce((sum, { key }) => sum + sizeOf(cidr(cidrInKey(key))), 0n));
+}
+
+/** Waits until this host has addresses of its own in every pool of a network that it may hand out of. */
+export function lacksRoom({ host: { state } }: Context, network: string): { pool: string; within: string }[] {
+  const on = state.network(network);
+  return on.subnets.flatMap(({ pool, cidr: text }) => {
+    if (!pool || state.poolIndex(pool).cells.length > 0) return [];
+    const { first } = hostBounds(cidr(text));
+    return first === undefined ? [] : [{ pool, within: formatCidr(cidr(text)) }];
+  });
+}

@@ -1,0 +1,121 @@
+import { type Change, type Endpoint, type Entry, keys, nameInKey, published, type Write } from '@weave/core';
+import { type Context, chunks, commitAsMember, unreachable } from './context.ts';
+
+/** How long what failed waits to be tried again. */
+const RETRY_MS = 1000;
+/** Endpoints at a time. */
+const BATCH = 100;
+
+/** Keeps this host's endpoints in the directory as they are here: soon after each change, and after every gap. */
+export function createPublisher(context: Context) {
+  const { host, timers } = context;
+  const { state } = host;
+  const there = new Map<string, string>();
+  /** Endpoint → network, of those that are or were there. */
+  const placed = new Map<string, string>();
+  const dirty = new Map<string, string>();
+  let flushing: Promise<void> | undefined;
+  let cancelRetry: (() => void) | undefined;
+
+  function note(changes: readonly Change[]): void {
+    for (const { table, id, record } of changes) {
+      if (table !== 'endpoint') continue;
+      if (record?.peer === state.self) placed.set(id, record.network);
+      const network = placed.get(id);
+      if (network) dirty.set(id, network);
+    }
+    if (dirty.size > 0) flush();
+  }
+
+  const isOwn = (e: Endpoint | undefined): e is Endpoint => e?.peer === state.self;
+
+  function writesFor(changed: ReadonlyMap<string, string>): Write[] {
+    const wanted = new Map<string, string | null>();
+    for (const [id, network] of changed) {
+      const endpoint = state.endpoints.get(id);
+      const text = isOwn(endpoint) ? JSON.stringify(published(endpoint)) : undefined;
+      wanted.set(keys.endpoint({ network, peer: state.self, id }), text ?? null);
+    }
+    for (const network of new Set(changed.values())) {
+      const isOn = state.endpointsOf(network).some((e) => isOwn(e) && e.sandbox);
+      wanted.set(keys.presence(state.self, network), isOn ? '{}' : null);
+    }
+    return [...wanted]
+      .filter(([key, value]) => (there.get(key) ?? null) !== value)
+      .map(([key, value]): Write => (value === null ? { key, value } : { key, value }));
+  }
+
+  async function write(): Promise<void> {
+    while (dirty.size > 0 && context.reachable && context.fence > 0) {
+      const changed = new Map([...dirty].slice(0, BATCH));
+      for (const id of changed.keys()) dirty.delete(id);
+      try {
+        for (const part of chunks(writesFor(changed))) await writePart(part);
+      } catch (error) {
+        restore(changed);
+        throw error;
+      }
+      for (const id of changed.keys()) if (!state.endpoints.has(id) && !dirty.has(id)) placed.delete(id);
+    }
+  }
+
+  async function writePart(part: readonly Write[]): Promise<void> {
+    if ((await commitAsMember(context, [], part)) === undefined) {
+      context.onFenced();
+      throw unreachable('this host was removed from its cluster');
+    }
+    for (const each of part)
+      if ('prefix' in each) continue;
+      else if (each.value === null) there.delete(each.key);
+      else there.set(each.key, each.value);
+  }
+
+  /** What may not have been done is done again. */
+  function restore(changed: ReadonlyMap<string, string>): void {
+    for (const [id, network] of changed) if (!dirty.has(id)) dirty.set(id, network);
+  }
+
+  function flush(): void {
+    if (!context.reachable || context.fence === 0) return;
+    flushing ??= write()
+      .catch((error: unknown) => {
+        host.log('debug', 'endpoints could not be published', { error: String(error) });
+        cancelRetry ??= timers.after(RETRY_MS, () => {
+          cancelRetry = undefined;
+          flush();
+        });
+      })
+      .finally(() => {
+        flushing = undefined;
+      });
+  }
+
+  return {
+    note,
+    /** Compares what is there with what is here, and writes what differs. */
+    async resync(): Promise<void> {
+      const { directory } = context;
+      const { entries } = await directory.list(keys.presences(state.self));
+      const networks = new Set(entries.map(({ key }) => nameInKey(key)));
+      for (const e of state.endpoints.values()) if (isOwn(e)) networks.add(e.network);
+      const listed: Entry[] = [...entries];
+      for (const network of networks)
+        listed.push(...(await directory.list(keys.endpointsOn(network, state.self))).entries);
+      there.clear();
+      for (const { key, value } of listed) there.set(key, value);
+      for (const { key } of listed.slice(entries.length)) placed.set(nameInKey(key), key.split('/')[3]!);
+      for (const e of state.endpoints.values()) if (isOwn(e)) placed.set(e.id, e.network);
+      for (const [id, network] of placed) dirty.set(id, network);
+      flush();
+    },
+    flush,
+    /** Returns when what was changed until now is there; rejects where it cannot be. */
+    async settled(): Promise<void> {
+      while (flushing) await flushing;
+      await write();
+    },
+    end: () => cancelRetry?.(),
+  };
+}
+
+export type Publisher = ReturnType<typeof createPublisher>;

@@ -1,0 +1,187 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { fail, WeaveError } from '@weave/core';
+import { inBackground } from '../log.ts';
+import { meet, parseTarget, serveControl } from './control.ts';
+import type { Decision } from './decide.ts';
+import type { Credentials } from './etcd-api.ts';
+import { createLife } from './life.ts';
+import { type ManagedOptions, settle } from './options.ts';
+import { createParty } from './party.ts';
+import { openShelf } from './record.ts';
+import { createTargets, type Target } from './targets.ts';
+
+/** The etcd that the hosts of a cluster run themselves. */
+export interface ManagedStore {
+  readonly clusterId: string;
+  readonly endpoints: readonly string[];
+  readonly tls: Credentials;
+}
+
+export interface ManagedStatus {
+  readonly cluster?: string;
+  /** Of the cluster, as last seen. */
+  readonly hosts: readonly { readonly peer: string; readonly name: string; readonly control: readonly string[] }[];
+  readonly voters: readonly string[];
+  /** Of the etcd that runs here. */
+  readonly etcd?: number;
+  readonly removed: boolean;
+  readonly targets: readonly Target[];
+  readonly notices: readonly string[];
+}
+
+export interface Managed {
+  /** Undefined while this host is alone. */
+  readonly store: ManagedStore | undefined;
+  /** Tells when it is another, or elsewhere; until it is ended. */
+  onChange(tell: (store: ManagedStore | undefined) => void): () => void;
+  /**
+   * Joins the first of these that answers, or lets them join; goes on trying where none does. Rejects, and changes
+   * nothing, where all refuse: WEAVE_JOIN_DENIED, WEAVE_OTHER_CLUSTER, WEAVE_OTHER_VERSION, WEAVE_ETCD_MISSING.
+   */
+  connect(peers: readonly string[], options?: { replace?: boolean }): Promise<readonly Target[]>;
+  /** Connects to these no more; what is joined stays joined. */
+  forget(peers: readonly string[]): void;
+  /** Another host of the cluster is of it no more. */
+  remove(peer: string): Promise<void>;
+  /** This host is of no cluster any more; false where the others could not be told. */
+  leave(): Promise<boolean>;
+  status(): ManagedStatus;
+  /** What others are served with from here ends too; the others go on. */
+  close(): Promise<void>;
+}
+
+const JOINING_MS = 15_000;
+const LEAVING_MS = 30_000;
+
+export async function managedStore(options: ManagedOptions): Promise<Managed> {
+  const { peer, bind, password, log } = options;
+  const shelf = openShelf(options.stateDir);
+  const settled = settle(options, shelf);
+  const { host, port } = settled;
+  const listeners = new Set<(store: ManagedStore | undefined) => void>();
+  let told = '';
+  const placed = shelf.record.current?.hosts[peer.id];
+  let moved = placed !== undefined && placed.join() !== host.control.join();
+
+  const life = createLife({
+    ...settled,
+    changed() {
+      if (moved && life.answered) {
+        moved = false;
+        void tellOfMove();
+      }
+      const now = storeNow();
+      if (JSON.stringify(now ?? '') === told) return;
+      told = JSON.stringify(now ?? '');
+      for (const tell of listeners) tell(now);
+    },
+    lostSight: () => void inBackground(log, 'looking for the cluster’s store', lookAround),
+  });
+  const party = createParty({ peer, able: host.able, password, shelf, life, heard: () => targets.heard });
+  const targets = createTargets(meetTarget, log);
+
+  function storeNow(): ManagedStore | undefined {
+    if (!life.current || life.current.cluster.removed) return undefined;
+    const { cluster, credentials } = life.current;
+    return { clusterId: cluster.id, endpoints: [...cluster.endpoints], tls: credentials };
+  }
+
+  async function meetTarget(address: string): Promise<Decision> {
+    const { decision, theirs } = await meet(party, address, port);
+    if (decision === 'refuse')
+      throw new WeaveError('WEAVE_OTHER_CLUSTER', `${address} is of another cluster, ${theirs.cluster}`);
+    if (decision === 'unable') fail('WEAVE_ETCD_MISSING', `etcd is neither on this host nor on ${address}`);
+    return decision;
+  }
+
+  /** Any host of the cluster knows where its store answers by now. */
+  async function lookAround(): Promise<void> {
+    const known = Object.entries(life.current?.cluster.hosts ?? {}).filter(([id]) => id !== peer.id);
+    const [, places = []] = known[Math.floor(Math.random() * known.length)] ?? [];
+    for (const place of places) if ((await meet(party, place, port)).decision === 'together') return;
+  }
+
+  /** This host is elsewhere than the others know; it may have the store. */
+  async function tellOfMove(): Promise<void> {
+    const { id, hosts } = shelf.record.current!;
+    for (const [other, places] of Object.entries(hosts))
+      for (const place of other === peer.id ? [] : places)
+        if (shelf.record.current?.id === id)
+          await inBackground(log, 'telling of a move', () => meet(party, place, port));
+  }
+
+  const closeControl = await serveControl(party, { identity: shelf.self(peer.id), port, bind, log }).catch(
+    async (error) => {
+      await life.close();
+      throw error;
+    },
+  );
+  const aim = (wanted: readonly string[]) => {
+    shelf.record.targets = [...new Set(wanted)];
+    shelf.save();
+    for (const { address } of targets.list()) if (!wanted.includes(address)) targets.remove(address);
+    for (const address of shelf.record.targets) targets.add(address);
+  };
+  aim([...shelf.record.targets, ...(options.targets ?? [])]);
+
+  return {
+    get store() {
+      return storeNow();
+    },
+    onChange(tell) {
+      listeners.add(tell);
+      return () => listeners.delete(tell);
+    },
+    async connect(peers, { replace = false } = {}) {
+      for (const each of peers) parseTarget(each, port);
+      const before = shelf.record.targets;
+      if (life.current?.cluster.removed) await life.leave(0);
+      aim([...(replace ? [] : before), ...peers]);
+      targets.again();
+      await targets.firstAnswers();
+      const mine = () => targets.list().filter(({ address }) => peers.includes(address));
+      const refused = mine().filter(({ state }) => state === 'refused');
+      if (refused.length > 0 && refused.length === mine().length) {
+        aim(before);
+        throw refused[0]!.error;
+      }
+      const until = performance.now() + JOINING_MS;
+      const isWaiting = () => shelf.record.pending || mine().some(({ state }) => state === 'waiting');
+      while (isWaiting() && performance.now() < until) await delay(50);
+      return mine();
+    },
+    forget: (peers) => aim(shelf.record.targets.filter((address) => !peers.includes(address))),
+    async remove(id) {
+      await (life.current ?? fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster')).remove(id);
+      life.wake();
+    },
+    async leave() {
+      aim([]);
+      return life.leave(LEAVING_MS);
+    },
+    status() {
+      const { cluster, seen, etcdPid, lost } = life.current ?? {};
+      const open = cluster && !cluster.secured && !password;
+      const notices = [
+        ...(open ? ['no password is set: whoever reaches the control port is let into the cluster'] : []),
+        ...(lost
+          ? ['what this host had of the cluster’s store is lost; where no other host has it, it has to be begun anew']
+          : []),
+      ];
+      return {
+        ...(cluster ? { cluster: cluster.id } : {}),
+        hosts: [...(seen?.hosts ?? [])].map(([id, { name, control }]) => ({ peer: id, name, control })),
+        voters: (seen?.members ?? []).filter(({ isLearner }) => !isLearner).map(({ name }) => name),
+        ...(etcdPid ? { etcd: etcdPid } : {}),
+        removed: cluster?.removed ?? false,
+        targets: targets.list(),
+        notices,
+      };
+    },
+    async close() {
+      await targets.close();
+      await closeControl();
+      await life.close();
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import type { Log } from '../log.ts';
+import { type Credentials, etcdApi } from './etcd-api.ts';
+import { CLUSTER, REMOVED } from './keys.ts';
+import {
+  begin,
+  type ClusterValue,
+  closeCluster,
+  type Overview,
+  type Registered,
+  read,
+  register,
+  tend,
+  unregister,
+} from './members.ts';
+import { clusterEtcd, type EtcdPlace } from './own-etcd.ts';
+import type { Subject } from './pki.ts';
+import type { ClusterRecord, Shelf } from './record.ts';
+import type { HostRecord } from './voters.ts';
+
+export interface MembershipOptions {
+  readonly shelf: Shelf;
+  readonly subject: Subject;
+  readonly host: HostRecord;
+  readonly place: EtcdPlace;
+  readonly graceMs: number;
+  readonly log: Log;
+}
+
+/** `closed`: the cluster ended before anybody joined it. `left`: nothing of this host is in it any more. */
+export type Step = 'idle' | 'acted' | 'closed' | 'left';
+
+/** This host in one cluster: its credentials there, its part of the store, what it knows of the others. */
+export interface Membership {
+  readonly cluster: ClusterRecord;
+  readonly credentials: Credentials;
+  readonly seen: Overview | undefined;
+  readonly etcdPid: number | undefined;
+  /** Whether what this host had of the store is gone. */
+  readonly lost: boolean;
+  /** Writes down that this host is of it, which was just let in. */
+  register(): Promise<Registered>;
+  /** False where another host is of it. */
+  closeAlone(): Promise<boolean>;
+  /** One look, and one step towards what shall be. */
+  step(leaving: boolean): Promise<Step>;
+  remove(peer: string): Promise<void>;
+  end(): Promise<void>;
+}
+
+export function createMembership(cluster: ClusterRecord, options: MembershipOptions): Membership {
+  const { shelf, subject, host, place, graceMs, log } = options;
+  const self = place.peer;
+  const credentials = shelf.credentials(cluster.id, subject);
+  const etcd = clusterEtcd(shelf, cluster, place);
+  // Its own first, where there is one: this host may have moved since.
+  const api = etcdApi(() => [...(etcd.pid ? place.urls.client : []), ...cluster.endpoints], credentials);
+  const awaySince = new Map<string, number>();
+  let seen: Overview | undefined;
+  etcd.resume();
+
+  async function step(leaving: boolean): Promise<Step> {
+    if (cluster.founding) {
+      if (leaving) return 'left';
+      await begin(api, cluster.id, self, host);
+      cluster.founding = false;
+      shelf.save();
+    }
+    const { acted, ...now } = await tend({ self, host, api, etcd, log, awaySince, graceMs });
+    seen = now;
+    remember(now);
+    if (read<ClusterValue>(now.found, CLUSTER)?.closed) return 'closed';
+    if (leaving) return leave(now);
+    if (now.found.has(REMOVED + self)) sentAway();
+    else if (JSON.stringify(now.hosts.get(self)) !== JSON.stringify(host)) await register(api, self, host);
+    return acted ? 'acted' : 'idle';
+  }
+
+  /** The others take over what this host has of the store; where there are none it ends with it. */
+  async function leave({ hosts, members }: Overview): Promise<Step> {
+    if (![...hosts.keys()].some((peer) => peer !== self)) return 'left';
+    if (hosts.has(self)) await unregister(api, self, false);
+    return hosts.has(self) || members.some(({ name }) => name === self) ? 'acted' : 'left';
+  }
+
+  function sentAway(): void {
+    if (cluster.removed) return;
+    log('warn', 'this host was removed from its cluster', { cluster: cluster.id });
+    cluster.removed = true;
+    shelf.save();
+  }
+
+  /** What lets this host find the cluster again. */
+  function remember({ hosts, members }: Overview): void {
+    const before = JSON.stringify(cluster);
+    const endpoints = members.filter(({ isLearner }) => !isLearner).flatMap(({ clientURLs }) => clientURLs);
+    if (endpoints.length > 0) cluster.endpoints = [...new Set(endpoints)].sort();
+    cluster.hosts = Object.fromEntries([...hosts].map(([peer, { control }]) => [peer, [...control]]));
+    cluster.settled ||= [...hosts.keys()].some((peer) => peer !== self);
+    if (JSON.stringify(cluster) !== before) shelf.save();
+  }
+
+  return {
+    ...{ cluster, credentials, step },
+    get seen() {
+      return seen;
+    },
+    get etcdPid() {
+      return etcd.pid;
+    },
+    get lost() {
+      return etcd.lost;
+    },
+    register: () => register(api, self, host, true),
+    closeAlone: () => closeCluster(api, self),
+    async remove(peer) {
+      await unregister(api, peer, true);
+    },
+    async end() {
+      api.close();
+      await etcd.end();
+    },
+  };
+}

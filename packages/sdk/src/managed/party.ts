@@ -1,0 +1,87 @@
+import { WeaveError } from '@weave/core';
+import type { Side, Standing } from './decide.ts';
+import type { Life } from './life.ts';
+import type { Party } from './meeting.ts';
+import { keysOf } from './proof.ts';
+import type { Shelf } from './record.ts';
+
+export interface PartyOptions {
+  readonly peer: { readonly id: string; readonly name: string };
+  readonly able: boolean;
+  readonly password?: string | undefined;
+  readonly shelf: Shelf;
+  readonly life: Life;
+  /** Whether those that this host shall connect to were heard. */
+  heard(): boolean;
+}
+
+/** A lone host that was not met for so long may have gone. */
+const NEIGHBOUR_MS = 8000;
+const HOSTS_TOLD = 16;
+
+/** This host as others meet it. */
+export function createParty({ peer, able, password, shelf, life, heard }: PartyOptions): Party {
+  const { record } = shelf;
+  /** Lone hosts that could begin a cluster, and when they were met. */
+  const neighbours = new Map<string, number>();
+
+  function standing(): Standing {
+    if (record.pending || record.current?.removed) return 'moving';
+    if (!record.current) return 'lone';
+    return record.current.settled ? 'settled' : 'single';
+  }
+
+  function first(beside: string[]): string | undefined {
+    const now = performance.now();
+    for (const [id, at] of neighbours) if (now - at > NEIGHBOUR_MS) neighbours.delete(id);
+    return [...(able ? [peer.id] : []), ...neighbours.keys(), ...beside].sort()[0];
+  }
+
+  function side(beside?: string): Side {
+    const begins = standing() === 'lone' && heard() ? first(beside ? [beside] : []) : undefined;
+    const cluster = record.current?.id;
+    return {
+      peer: peer.id,
+      standing: standing(),
+      able,
+      ...(cluster ? { cluster } : {}),
+      ...(begins ? { first: begins } : {}),
+    };
+  }
+
+  return {
+    ...{ peer: peer.id, name: peer.name, able, side, keyOf: password ? keysOf(password) : undefined },
+    cluster() {
+      const { current } = record;
+      if (!current) return undefined;
+      const { id, endpoints, hosts } = current;
+      const told = Object.fromEntries(Object.entries(hosts).slice(0, HOSTS_TOLD));
+      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told } };
+    },
+    met(theirs) {
+      const { pending } = record;
+      if (pending?.from === theirs.peer && theirs.cluster !== pending.id && theirs.standing !== 'moving') life.doubt();
+      if (theirs.standing === 'lone' && theirs.able) neighbours.set(theirs.peer, performance.now());
+      else neighbours.delete(theirs.peer);
+    },
+    async admit(theirs) {
+      if (standing() === 'moving') return undefined;
+      if (!record.current && theirs.standing === 'lone' && able) life.begin();
+      if (!record.current) return undefined;
+      const { id, secured } = record.current;
+      if (secured && !password)
+        throw new WeaveError('WEAVE_JOIN_DENIED', `${peer.name} was started without its cluster’s password`);
+      const { cert, key } = shelf.authority(id);
+      return { id, secured, ca: { cert, key }, ...this.cluster()!.news };
+    },
+    join: life.join,
+    learn({ endpoints, hosts }) {
+      // Who is heard knows best.
+      if (!record.current || life.answered || endpoints.length === 0) return;
+      record.current.endpoints = endpoints;
+      record.current.hosts = { ...record.current.hosts, ...hosts };
+      shelf.save();
+      life.wake();
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { t } from 'tap';
+import { inOwnNamespace } from '../own-namespace.ts';
+import { until } from './hosts.ts';
+import { type HostProcess, hostProcesses } from './processes.ts';
+
+const together = (...hosts: HostProcess[]) =>
+  until(`${hosts.map(({ id }) => id)} are one cluster`, () => {
+    const ids = new Set(hosts.map(({ told }) => told?.cluster));
+    return ids.size === 1 && !ids.has(undefined) && hosts.every(({ told }) => told?.hosts.length === hosts.length);
+  });
+
+await inOwnNamespace(import.meta.filename, async () => {
+  execFileSync('ip', ['link', 'set', 'lo', 'up']);
+
+  t.test('a killed daemon’s etcd goes on, and is taken over', async (t) => {
+    await using hosts = hostProcesses();
+    const a = hosts.add('a', []);
+    const b = hosts.add('b', [a.address]);
+    await together(a, b);
+    const pids = a.etcdPids;
+    t.equal(pids.length, 1);
+    await a.kill();
+    const c = hosts.add('c', [b.address]);
+    await until('another joins meanwhile', () => c.told?.hosts.length === 3);
+    t.same(a.etcdPids, pids);
+    a.start();
+    await together(a, b, c);
+    t.same(a.etcdPids, pids, 'the same, and no second one');
+    t.match(a.log, /taken over/);
+    await a.stop();
+    t.same(a.etcdPids, [], 'what is stopped is not left running');
+  });
+
+  t.test('a killed etcd is started again, with what it had', async () => {
+    await using hosts = hostProcesses();
+    const a = hosts.add('a', []);
+    const b = hosts.add('b', [a.address]);
+    await together(a, b);
+    const [pid] = a.etcdPids;
+    process.kill(pid!, 'SIGKILL');
+    await until('another runs', () => a.etcdPids.length === 1 && a.etcdPids[0] !== pid);
+    const c = hosts.add('c', [b.address]);
+    await together(a, b, c);
+  });
+
+  t.test('daemon and etcd killed together, while hosts join: at any moment', async (t) => {
+    for (const moment of [1700, 1900, 2100, 2300, 2600, 2900]) {
+      await using hosts = hostProcesses({ password: 'correct horse' });
+      const a = hosts.add('a', []);
+      const others = [hosts.add('b', [a.address]), hosts.add('c', [a.address])];
+      await delay(moment);
+      const killed = moment % 400 === 100 ? a : others[0]!;
+      await killed.kill();
+      for (const pid of killed.etcdPids) process.kill(pid, 'SIGKILL');
+      killed.start();
+      await together(a, ...others);
+      t.equal([a, ...others].flatMap(({ etcdPids }) => etcdPids).length, 1, `${moment} ms after the start`);
+    }
+  });
+
+  t.test('a store of one that is lost is said to be, and is no other one', async (t) => {
+    await using hosts = hostProcesses();
+    const a = hosts.add('a', []);
+    const b = hosts.add('b', [a.address]);
+    await together(a, b);
+    const { cluster } = a.told!;
+    await a.stop();
+    rmSync(join(a.stateDir, 'cluster', cluster!, 'etcd-first'), { recursive: true });
+    a.start();
+    await until('it is there', () => a.told?.cluster === cluster);
+    await delay(1000);
+    t.same(a.etcdPids, [], 'an empty one would make all hosts think that they are alone');
+    t.match(a.log, /store.*lost/);
+  });
+});
