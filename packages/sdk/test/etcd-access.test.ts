@@ -19,7 +19,7 @@ async function started(t: Test, flags: string[] = []): Promise<EtcdServer> {
 /** What a list answers, or the code of what it is refused with. */
 async function asked(options: EtcdOptions): Promise<string> {
   const directory = await etcdDirectory(options);
-  const answer = await directory.list('').then(
+  const answer = await directory.list('/weave/').then(
     () => 'answers',
     (error) => error.code,
   );
@@ -109,14 +109,14 @@ t.test('users: what etcd has forgotten of us is proven again, and nothing is mis
   const [directory, other] = [await etcdDirectory(options), await etcdDirectory(options)];
   t.teardown(() => Promise.all([directory.close(), other.close()]));
   const told: string[] = [];
-  directory.follow('', (news) =>
+  directory.follow('/weave/', (news) =>
     told.push(...(news.kind === 'all' ? ['all'] : news.entries.map(({ value }) => value))),
   );
   const until = async (value: string) => {
     for (const end = performance.now() + 20_000; !told.includes(value) && performance.now() < end; ) await delay(20);
     t.ok(told.includes(value), `it is told: ${value}`);
   };
-  const put = (value: string) => other.commit({ writes: [{ key: 'k', value, leased: true }] });
+  const put = (value: string) => other.commit({ writes: [{ key: '/weave/k', value, leased: true }] });
   await until('all');
   await put('at first');
   await until('at first');
@@ -125,13 +125,13 @@ t.test('users: what etcd has forgotten of us is proven again, and nothing is mis
   await server.post('auth/user/add', { name: 'another', password: 'x' }, token);
   t.ok(await put('with a new token'), 'it is written at once');
   await until('with a new token');
-  t.ok(await directory.list(''));
+  t.ok(await directory.list('/weave/'));
   // A member that starts knows no tokens.
   await server.kill();
   await server.run();
   for (let tries = 0; tries < 100 && !(await put('after a start').catch(() => false)); tries++) await delay(50);
   await until('after a start');
-  t.equal((await directory.list('')).entries.length, 1);
+  t.equal((await directory.list('/weave/')).entries.length, 1);
 });
 
 t.test('a user where nobody has to be one', async (t) => {
