@@ -74,7 +74,7 @@ t.test('hung: noticed in seconds, and no connection is left of it', { buffered: 
   await until(() => told.length > 0 && answers(), 'it follows');
   server!.freeze();
   const took = await until(() => !answers(), 'it does not answer');
-  t.ok(took < 10_000, `noticed after ${Math.round(took)} ms`);
+  t.ok(took < 20_000, `noticed after ${Math.round(took)} ms`);
   await t.rejects(directory.list(''), { code: 'WEAVE_DIRECTORY_UNREACHABLE' });
   for (let n = 0; n < 8; n++) {
     await delay(1000);
