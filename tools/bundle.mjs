@@ -19,12 +19,12 @@ const apart = {
   },
 };
 
-/** What of dockerode Weave has no use for: Docker over SSH, and BuildKit's sessions. */
+/** What Weave has no use for: of dockerode Docker over SSH and BuildKit's sessions, of grpc-js telling of its channels. */
 const absent = {
   name: 'absent',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path, importer }) =>
-      /\/(dockerode|docker-modem)\//.test(importer) ? { path, namespace: 'absent' } : undefined,
+      /\/(dockerode|docker-modem|grpc-js)\//.test(importer) ? { path, namespace: 'absent' } : undefined,
     );
     onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
   },

@@ -122,7 +122,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
-  const begin = (directory: Directory) => createCluster(host, directory, options);
+  const begin = (directory: Directory, founds = true) => createCluster(host, directory, { ...options, founds });
   if (options.directory) host.cluster = begin(options.directory);
   if (options.sharing) {
     // A host that is alone does without the code for it.

@@ -44,7 +44,7 @@ export interface Sharing {
 export async function share(
   host: Host,
   { etcd, managed: wanted, underlay }: SharingOptions,
-  begin: (directory: Directory) => Cluster,
+  begin: (directory: Directory, founds: boolean) => Cluster,
 ): Promise<Sharing> {
   const { state, datapath, log } = host;
   const [observed] = await datapath.observe([{ netns: HOST }]);
@@ -109,12 +109,12 @@ export async function share(
 
   const endPaths = paths.onChange(() => void inBackground(log, 'the MTU could not be told', tellRoom));
 
-  function use(directory: Directory | undefined): Promise<void> {
+  function use(directory: Directory | undefined, founds = true): Promise<void> {
     const next = turn.then(async () => {
       const before = host.cluster;
       host.cluster = undefined;
       await before?.close();
-      if (directory) host.cluster = begin(directory);
+      if (directory) host.cluster = begin(directory, founds);
     });
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
     return next;
@@ -125,9 +125,17 @@ export async function share(
   if (etcd) await use(openEtcd(etcd));
   else if (wanted) {
     const bind = ipv4 ? {} : { bind: ['::'] };
-    managed = await managedStore({ ...wanted, ...bind, peer: { id: self.id, name: self.name }, addresses: local, log });
+    const busy = () => state.endpoints.size > 0;
+    managed = await managedStore({
+      ...wanted,
+      ...bind,
+      busy,
+      peer: { id: self.id, name: self.name },
+      addresses: local,
+      log,
+    });
     const change = (store = managed!.store) =>
-      void use(store && openEtcd({ endpoints: store.endpoints.map((url) => new URL(url).host), tls: store.tls }));
+      void use(store && openEtcd({ endpoints: store.endpoints, tls: store.tls }), store?.begun);
     endManaged = managed.onChange(change);
     if (managed.store) change();
   }

@@ -55,6 +55,8 @@ export interface Cluster {
 }
 
 export interface ClusterOptions {
+  /** Whether this host may begin a cluster in an empty directory; by default it may. */
+  founds?: boolean;
   timers?: Timers;
   /** How long a host has to be silent before the others take it for gone. */
   reclaimAfterMs?: number;
@@ -63,7 +65,7 @@ export interface ClusterOptions {
 const DAY_MS = 86_400_000;
 
 export function createCluster(host: Host, directory: Directory, options: ClusterOptions = {}): Cluster {
-  const { timers = realTimers, reclaimAfterMs = DAY_MS } = options;
+  const { timers = realTimers, reclaimAfterMs = DAY_MS, founds = true } = options;
   const { state } = host;
   const context: Context = {
     ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set() },
@@ -74,7 +76,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const definitions = createDefinitions(context);
   const members = createMembers(context);
   const publisher = createPublisher(context);
-  const session = createSession({ context, claims, definitions, members, publisher });
+  const session = createSession({ founds, context, claims, definitions, members, publisher });
   const prefetch = createPrefetch(context);
   const endReclaim = reclaim(context, reclaimAfterMs);
 

@@ -97,23 +97,27 @@ function forgetCells({ host, host: { state } }: Context): void {
  * Brings a host that was alone into a cluster with all that it has. What runs there goes on; where it would contradict
  * what the cluster has, nothing is changed and WEAVE_JOIN_REFUSED says what.
  */
-export async function joinCluster(context: Context, there: There, claims: Claims): Promise<void> {
+export async function joinCluster(context: Context, there: There | undefined, claims: Claims): Promise<There> {
   const { host } = context;
+  let cluster = there;
   await register(context);
   forgetCells(context);
   try {
     await shareDefinitions(context, 'first');
     // Until nothing is taken outside: what comes meanwhile comes as to a host that is alone.
-    while (outside(host.state).length > 0 || claims.missing().length > 0) {
+    while (!cluster || outside(host.state).length > 0 || claims.missing().length > 0) {
       await takeCells(context);
       await claims.take();
+      // The others come once what is here has its addresses.
+      cluster ??= await beginCluster(context, hashId('cluster', host.state.self).slice(0, 16));
     }
   } catch (error) {
     forgetCells(context);
     await withdraw(context).catch(() => undefined);
     throw error;
   }
-  belong(context, there);
+  belong(context, cluster);
+  return cluster;
 }
 
 /** This host is of that cluster from now on, and in step with that directory of it. */

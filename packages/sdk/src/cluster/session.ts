@@ -1,18 +1,21 @@
-import { fail, hashId, isWeaveError, SELF } from '@weave/core';
+import { fail, isWeaveError, SELF } from '@weave/core';
 import { syncCells } from './cells.ts';
 import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
 import type { Definitions } from './definitions.ts';
-import { beginCluster, belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
+import { belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
 import type { Publisher } from './publish.ts';
 import { answerWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
+/** How often it is looked whether the host that begins a cluster has brought in what it has. */
+const FOUNDING_MS = 100;
 /** By then every host that can has told a directory made anew what is its own. */
 const SETTLE_MS = 5000;
 
 interface Parts {
+  founds: boolean;
   context: Context;
   claims: Claims;
   definitions: Definitions;
@@ -21,7 +24,7 @@ interface Parts {
 }
 
 /** Keeps a host in step with its directory: joins, and after each gap makes both agree again. */
-export function createSession({ context, claims, definitions, members, publisher }: Parts) {
+export function createSession({ founds, context, claims, definitions, members, publisher }: Parts) {
   const { host, directory, timers } = context;
   const { state, log } = host;
   let ends: (() => void)[] = [];
@@ -45,9 +48,13 @@ export function createSession({ context, claims, definitions, members, publisher
   }
 
   async function join(there: There | undefined): Promise<void> {
-    const cluster = there ?? (await beginCluster(context, hashId('cluster', state.self).slice(0, 16)));
-    await joinCluster(context, cluster, claims);
-    log('info', 'joined a cluster', { cluster: cluster.id });
+    let found = there;
+    while (!found && !founds && context.reachable && !closed) {
+      await new Promise<void>((over) => timers.after(FOUNDING_MS, over));
+      found = await clusterThere(context);
+    }
+    const { id } = await joinCluster(context, found, claims);
+    log('info', 'joined a cluster', { cluster: id });
   }
 
   async function comeBack(there: There | undefined, ours: string): Promise<void> {

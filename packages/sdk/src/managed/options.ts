@@ -17,6 +17,8 @@ export interface ManagedOptions {
   readonly targets?: readonly string[] | undefined;
   readonly password?: string | undefined;
   readonly log: Log;
+  /** Whether this host has endpoints. */
+  readonly busy?: () => boolean;
   /** Absent: as WEAVE_ETCD or PATH say; empty: none. */
   readonly etcd?: string | undefined;
   readonly ports?: Partial<typeof PORTS>;

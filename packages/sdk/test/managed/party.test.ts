@@ -4,7 +4,14 @@ import { createParty } from '../../src/managed/party.ts';
 
 const lone = (heard = true, able = true) => {
   const record = { targets: [] };
-  const parts = { peer: { id: 'm', name: 'm' }, able, shelf: { record }, life: {}, heard: () => heard };
+  const parts = {
+    peer: { id: 'm', name: 'm' },
+    able,
+    busy: () => false,
+    shelf: { record },
+    life: {},
+    heard: () => heard,
+  };
   return createParty(parts as unknown as Parameters<typeof createParty>[0]);
 };
 const met = (peer: string, standing: Standing = 'lone', able = true) => ({ peer, standing, able });
