@@ -62,6 +62,8 @@ export interface Pool {
   id: string;
   /** The subnet. */
   cidr: string;
+  /** Of a network that is there already, and has no gateway: none is to be asked for. */
+  noGateway?: boolean;
 }
 
 export interface EngineSnapshot {
