@@ -142,8 +142,6 @@ const canStart = (on: Machine) => on.weave === undefined && !on.starting;
 function isolate(w: World, on: Machine, how: 'cut' | 'hold'): void {
   w.note(`${on.name} ${how}`);
   on.client[how]();
-  // As one that is held is not heard of, its lease ends as well.
-  w.virtual.after(10_000, () => w.directory.expireLeases());
 }
 
 const BAG = Object.entries(STEPS).flatMap(([name, [weight]]) => Array<string>(weight).fill(name));
