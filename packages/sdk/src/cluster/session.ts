@@ -6,7 +6,7 @@ import type { Definitions } from './definitions.ts';
 import { beginCluster, belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
 import type { Publisher } from './publish.ts';
-import { answerWishes } from './wishes.ts';
+import { answerWishes, withdrawWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
 /** By then every host that can has told a directory made anew what is its own. */
@@ -40,6 +40,7 @@ export function createSession({ context, claims, definitions, members, publisher
     if (state.cluster) await comeBack(there, state.cluster);
     else await join(there);
     if (stale && timers.now() >= context.settlesAt) follow();
+    await withdrawWishes(context);
     await claims.resync();
     await publisher.resync();
   }
