@@ -125,6 +125,7 @@ export const narrowest = <T extends { cell: Cidr }>(owned: readonly T[], addr: A
 export function cellsAsOwned(state: State, pool: string, owned: readonly Owned[]): Change[] {
   const { cells, taken } = state.poolIndex(pool);
   const before = new Set(cells.map(formatCidr));
+  const records = [...state.cells].filter(([, cell]) => cell.pool === pool);
   const ours = owned.filter(({ peer }) => peer === state.self).map(({ cell }) => cell);
   const after = new Set(ours.map(formatCidr));
   const others = new Map(
@@ -134,7 +135,9 @@ export function cellsAsOwned(state: State, pool: string, owned: readonly Owned[]
   );
   const leases = [...state.leases.values()].filter((lease) => lease.pool === pool && lease.peer);
   return [
-    ...cells.filter((cell) => !after.has(formatCidr(cell))).map((cell) => cellChange(pool, cell, false)),
+    ...records
+      .filter(([, cell]) => !after.has(cell.cidr))
+      .map(([id]): Change => ({ table: 'cell', id, record: null })),
     ...ours.filter((cell) => !before.has(formatCidr(cell))).map((cell) => cellChange(pool, cell, true)),
     ...leases.filter(({ address }) => !others.has(address)).map((lease) => leaseChange(pool, lease.address, undefined)),
     ...[...others]

@@ -17,7 +17,7 @@ import {
   sizeOf,
   WeaveError,
 } from '@weave/core';
-import { type Context, commitAsMember, unreachable } from './context.ts';
+import { type Context, commitAsMember, settled, unreachable } from './context.ts';
 import { type Owned, ownersOf, syncOwned } from './owned.ts';
 import { wish } from './wishes.ts';
 
@@ -38,11 +38,6 @@ export async function acquire(context: Context, needed: CellNeeded): Promise<voi
     if (denials && (await room())) throw exhausted(context, needed, owned, denials);
   }
   throw unreachable(`${needed.message}: other hosts were faster, again and again`);
-}
-
-async function settled({ timers, settlesAt }: Context): Promise<void> {
-  const left = settlesAt - timers.now();
-  if (left > 0) await new Promise<void>((wake) => timers.after(left, wake));
 }
 
 /** Takes a cell that is nobody's. Answers who owns them where there is none. */

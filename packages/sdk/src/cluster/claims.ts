@@ -1,6 +1,6 @@
 import { type Change, type Endpoint, keys, unpooled, WeaveError, type Write } from '@weave/core';
 import { inBackground } from '../log.ts';
-import { type Context, chunks, commitAsMember, isThere, unreachable } from './context.ts';
+import { type Context, chunks, commitAsMember, isThere, settled, unreachable } from './context.ts';
 import { giveUp } from './give-up.ts';
 
 /** A decision that was made possible by a claim is carried out within this time, or never. */
@@ -39,6 +39,7 @@ export function createClaims(context: Context) {
   }
 
   async function take(list: readonly string[] = missing()): Promise<void> {
+    await settled(context);
     const [first] = await inTurn(() => tryAll(list));
     timers.after(UNUSED_MS, () => release(list));
     if (first) throw inUse(...first);

@@ -15,6 +15,8 @@ export interface Context {
   settlesAt: number;
   /** Hosts that were heard of within the last seconds. */
   readonly alive: Set<string>;
+  /** Keys of what this host asks of others, as long as they may be there. */
+  readonly wishes: Set<string>;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */
   disagrees(): void;
   /** The same, and news were withheld: all that is followed has to be followed anew. */
@@ -107,6 +109,12 @@ export function learn(context: Context, carry: Carry): void {
     host.log('error', 'what other hosts did could not be recorded', { error: String(error) });
     timers.after(TELL_MS, context.missed);
   });
+}
+
+/** Until every host that can has come to a directory made anew. */
+export async function settled({ timers, settlesAt }: Context): Promise<void> {
+  const left = settlesAt - timers.now();
+  if (left > 0) await new Promise<void>((wake) => timers.after(left, wake));
 }
 
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);

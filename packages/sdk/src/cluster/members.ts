@@ -88,9 +88,12 @@ export function createMembers(context: Context) {
     }
     following.get(network)!();
     following.delete(network);
-    const ids = remotesOn(network);
-    const changes = ids.map((id): Change => ({ table: 'endpoint', id, record: null }));
-    if (ids.length > 0) learn(context, { changes });
+    forget(network);
+  }
+
+  function forget(network: string): void {
+    const changes = remotesOn(network).map((id): Change => ({ table: 'endpoint', id, record: null }));
+    if (changes.length > 0) learn(context, { changes });
   }
 
   /** The network whose following a change may begin or end. */
@@ -115,7 +118,9 @@ export function createMembers(context: Context) {
       began = true;
       ends = [followAsMember(context, keys.peers, peers), followAsMember(context, keys.alives, liveness)];
       for (const e of state.endpoints.values()) if (e.peer === state.self) placed.set(e.id, e.network);
-      for (const network of state.networks.keys()) update(network);
+      for (const network of [...state.networks.keys()])
+        if (state.isMember(network)) update(network);
+        else forget(network);
     },
     note(changes: readonly Change[]): void {
       for (const network of new Set(changes.flatMap((change) => concerned(change) ?? []))) update(network);

@@ -6,7 +6,7 @@ import type { Definitions } from './definitions.ts';
 import { belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
 import type { Publisher } from './publish.ts';
-import { answerWishes } from './wishes.ts';
+import { answerWishes, withdrawWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
 /** How often it is looked whether the host that begins a cluster has brought in what it has. */
@@ -43,6 +43,7 @@ export function createSession({ founds, context, claims, definitions, members, p
     if (state.cluster) await comeBack(there, state.cluster);
     else await join(there);
     if (stale && timers.now() >= context.settlesAt) follow();
+    await withdrawWishes(context);
     await claims.resync();
     await publisher.resync();
   }

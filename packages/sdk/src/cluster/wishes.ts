@@ -15,7 +15,7 @@ import {
   sizeOf,
 } from '@weave/core';
 import { inBackground } from '../log.ts';
-import { type Context, commitAsMember, isThere } from './context.ts';
+import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { type Wish, wishIn } from './entries.ts';
 import type { Owned } from './owned.ts';
 
@@ -57,6 +57,7 @@ export async function wish(
 async function ask(context: Context, owner: string, wanted: Wish): Promise<string | undefined> {
   const { directory, host, timers } = context;
   const key = keys.wish(owner, host.state.self, wanted.pool);
+  context.wishes.add(key);
   const asked = (await commitAsMember(context, [], [{ key, value: JSON.stringify(wanted), leased: true }]))!;
   const answer = await new Promise<string | undefined>((answered) => {
     const end = directory.follow(key, (news) => {
@@ -73,7 +74,15 @@ async function ask(context: Context, owner: string, wanted: Wish): Promise<strin
     }
   });
   if (answer !== undefined) await commitAsMember(context, [], [{ key, value: null }]);
+  context.wishes.delete(key);
   return answer;
+}
+
+/** Takes back what was asked before a gap: whoever waits for it asks again. */
+export async function withdrawWishes(context: Context): Promise<void> {
+  const writes = [...context.wishes].map((key) => ({ key, value: null }) as const);
+  for (const part of chunks(writes)) await commitAsMember(context, [], part);
+  for (const { key } of writes) context.wishes.delete(key);
 }
 
 /** Answers what other hosts ask of the cells of this one. */

@@ -39,8 +39,10 @@ export function judge(
   const belongs = ({ id }: Machine) => directory.entries(keys.fence(id)).length > 0;
 
   function isJudged(machine: Machine): boolean {
+    const until = excused.get(machine) ?? 0;
     if (!belongs(machine)) excused.set(machine, Number.POSITIVE_INFINITY);
-    else if (excused.get(machine) === Number.POSITIVE_INFINITY) excused.set(machine, virtual.now() + RETURN_MS);
+    else if (until > virtual.now() && (machine.isApart || until === Number.POSITIVE_INFINITY))
+      excused.set(machine, virtual.now() + RETURN_MS);
     return (excused.get(machine) ?? 0) <= virtual.now();
   }
 

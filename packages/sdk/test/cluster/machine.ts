@@ -33,6 +33,10 @@ export interface Machine {
   /** It has begun, and answers nothing yet. */
   starting: boolean;
   client: DirectoryClient;
+  /** Nothing gets through to the directory, or not in both directions. */
+  readonly isApart: boolean;
+  isolate(how: 'cut' | 'hold'): void;
+  heal(): void;
   store: MemoryStore;
   readonly containers: Map<string, EngineContainer>;
   /** As of a container that the engine has just started. */
@@ -52,6 +56,7 @@ export function machine(index: number, options: Options): Machine {
   const name = `h${index + 1}`;
   const later = virtual.latency(...NETWORK);
   let process: Process | undefined;
+  let isIsolated = false;
 
   const self: Machine = {
     ...{ id, name, kernel: memoryDatapath(), weave: undefined, starting: false, containers: new Map() },
@@ -64,7 +69,20 @@ export function machine(index: number, options: Options): Machine {
       const digits = Buffer.from(`${name} ${container}`).toString('hex').padEnd(64, '0');
       self.containers.set(container, { id: digits, name: container, pid });
     },
+    get isApart() {
+      return isIsolated || process === undefined;
+    },
+    isolate(how) {
+      isIsolated = true;
+      self.client[how]();
+    },
+    heal() {
+      isIsolated = false;
+      self.client.heal();
+      self.client.release();
+    },
     async start() {
+      isIsolated = false;
       const mine = mortal(virtual);
       process = mine;
       const { datapath, timers } = mine;

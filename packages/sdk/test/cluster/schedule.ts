@@ -93,8 +93,7 @@ const STEPS: Record<string, [weight: number, step: Step]> = {
     (w) => {
       const on = anyHost(w);
       w.note(`${on.name} heal`);
-      on.client.heal();
-      on.client.release();
+      on.heal();
     },
   ],
   kill: [
@@ -141,9 +140,7 @@ const canStart = (on: Machine) => on.weave === undefined && !on.starting;
 
 function isolate(w: World, on: Machine, how: 'cut' | 'hold'): void {
   w.note(`${on.name} ${how}`);
-  on.client[how]();
-  // As one that is held is not heard of, its lease ends as well.
-  w.virtual.after(10_000, () => w.directory.expireLeases());
+  on.isolate(how);
 }
 
 const BAG = Object.entries(STEPS).flatMap(([name, [weight]]) => Array<string>(weight).fill(name));
@@ -168,8 +165,7 @@ export async function playSchedule(seed: number): Promise<{ faults: string[]; st
 async function whole(w: World): Promise<void> {
   w.note('everything is whole again');
   for (const on of w.machines) {
-    on.client.heal();
-    on.client.release();
+    on.heal();
     if (canStart(on)) starts(w, on);
   }
   await w.virtual.pass(100);

@@ -56,6 +56,11 @@ export async function createWorld(seed: number): Promise<World> {
       for (const each of machines) each.kill();
     },
   };
+  const expire = () => {
+    directory.expireLeases();
+    virtual.after(1000, expire);
+  };
+  expire();
   const count = 3 + virtual.random(3);
   for (let index = 0; index < count; index++)
     machines.push(
