@@ -135,9 +135,7 @@ export function cellsAsOwned(state: State, pool: string, owned: readonly Owned[]
   );
   const leases = [...state.leases.values()].filter((lease) => lease.pool === pool && lease.peer);
   return [
-    ...records
-      .filter(([, cell]) => !after.has(cell.cidr))
-      .map(([id]): Change => ({ table: 'cell', id, record: null })),
+    ...records.filter(([, cell]) => !after.has(cell.cidr)).map(([id]): Change => ({ table: 'cell', id, record: null })),
     ...ours.filter((cell) => !before.has(formatCidr(cell))).map((cell) => cellChange(pool, cell, true)),
     ...leases.filter(({ address }) => !others.has(address)).map((lease) => leaseChange(pool, lease.address, undefined)),
     ...[...others]

@@ -7,7 +7,7 @@ export interface Peer {
   readonly name: string;
   /** Where its VXLAN endpoint is on the underlay, in its one spelling; absent on a host that is alone. */
   readonly underlay?: string;
-  /** The smallest MTU of its paths to hosts that it shares a network with, in bytes of the underlay. */
+  /** The largest packet that a network may send over all of its paths to hosts that it shares one with, in bytes. */
   readonly mtu?: number;
   /** The records of this host were lost, and those who can tell them again have not all been heard. */
   readonly rebuilding?: true;

@@ -22,6 +22,7 @@ import {
 import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
 import { every, realTimers, type Timers } from './cluster/timers.ts';
+import { type Company, leave, othersOf } from './company.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
@@ -123,15 +124,22 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
   const begin = (directory: Directory, founds = true) => createCluster(host, directory, { ...options, founds });
-  if (options.directory) host.cluster = begin(options.directory);
+  const company: Company = {};
+  host.others = othersOf(host, company);
+  if (options.directory) company.cluster = begin(options.directory);
   if (options.sharing) {
     // A host that is alone does without the code for it.
     const { share } = await import('./sharing.ts');
     const { managed, ...others } = options.sharing;
     const stateDir = options.stateDir ?? STATE_DIR;
-    host.sharing = await share(host, { ...others, ...(managed ? { managed: { ...managed, stateDir } } : {}) }, begin);
+    company.sharing = await share(
+      host,
+      company,
+      { ...others, ...(managed ? { managed: { ...managed, stateDir } } : {}) },
+      begin,
+    );
   }
-  return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
+  return faceOf(host, { ...options, company, store, firewall, events, notices, started: clock() });
 }
 
 /** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */
@@ -172,17 +180,11 @@ const defaultNetwork = (state: State, clock: Clock) =>
     { now: clock() },
   ).changes;
 
-async function leaveOthers(host: Host, leave: boolean): Promise<void> {
-  if (host.sharing) await host.sharing.close({ leave });
-  else await host.cluster?.close({ leave });
-  host.sharing = undefined;
-  host.cluster = undefined;
-}
-
 /** What others broke in the meantime is mended. */
 const PASS_MS = 60_000;
 
 interface Rest extends OpenOptions {
+  company: Company;
   store: OpenedStore['store'];
   firewall: Firewall;
   events: ReturnType<typeof createEvents>;
@@ -190,7 +192,7 @@ interface Rest extends OpenOptions {
   started: number;
 }
 
-function faceOf(host: Host, { store, firewall, events, notices, started, engine, timers }: Rest): Weave {
+function faceOf(host: Host, { company, store, firewall, events, notices, started, engine, timers }: Rest): Weave {
   const { state, datapath } = host;
   const endPasses = every(PASS_MS, timers ?? realTimers, () =>
     inBackground(host.log, 'a full pass failed', host.reconciler.pass),
@@ -202,7 +204,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine,
     closed = true;
     endPasses();
     endDrift();
-    await leaveOthers(host, false);
+    await leave(company, false);
     await host.end();
     events.end();
     await datapath.close();
@@ -213,7 +215,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine,
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
-    cluster: clusterVerbs(host),
+    cluster: clusterVerbs(host, company),
     engine: engineVerbs(host),
     status: async () => ({
       version: VERSION,
@@ -222,16 +224,16 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine,
       networks: state.networks.size,
       endpoints: state.endpoints.size,
       started,
-      ...(host.cluster ? { cluster: host.cluster.status() } : {}),
+      ...(company.cluster ? { cluster: company.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
-      notices: [...notices, ...(host.sharing?.notices() ?? [])],
+      notices: [...notices, ...(company.sharing?.notices() ?? [])],
     }),
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
       endPasses();
       endDrift();
-      await leaveOthers(host, true);
+      await leave(company, true);
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

@@ -43,6 +43,7 @@ export interface Sharing {
 /** Begins to share: with a store as soon as there is one. `begin` makes the cluster of a directory. */
 export async function share(
   host: Host,
+  company: { cluster?: Cluster | undefined },
   { etcd, managed: wanted, underlay }: SharingOptions,
   begin: (directory: Directory, founds: boolean) => Cluster,
 ): Promise<Sharing> {
@@ -104,17 +105,17 @@ export async function share(
 
   async function tellRoom(): Promise<void> {
     const mtu = roomOf(paths.paths());
-    if (mtu !== undefined && mtu !== state.peers.get(state.self)?.mtu) await host.cluster?.tell({ mtu });
+    if (mtu !== undefined && mtu !== state.peers.get(state.self)?.mtu) await company.cluster?.tell({ mtu });
   }
 
   const endPaths = paths.onChange(() => void inBackground(log, 'the MTU could not be told', tellRoom));
 
   function use(directory: Directory | undefined, founds = true): Promise<void> {
     const next = turn.then(async () => {
-      const before = host.cluster;
-      host.cluster = undefined;
+      const before = company.cluster;
+      company.cluster = undefined;
       await before?.close();
-      if (directory) host.cluster = begin(directory, founds);
+      if (directory) company.cluster = begin(directory, founds);
     });
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
     return next;
@@ -143,7 +144,7 @@ export async function share(
 
   const isJoining = (): boolean => {
     if (state.cluster) return false;
-    if (host.cluster) return host.cluster.status().problem === undefined;
+    if (company.cluster) return company.cluster.status().problem === undefined;
     return managed?.status().targets.some(({ state: target }) => target !== 'refused') ?? false;
   };
 
@@ -166,8 +167,8 @@ export async function share(
       endManaged();
       endPaths();
       await turn;
-      await host.cluster?.close({ leave });
-      host.cluster = undefined;
+      await company.cluster?.close({ leave });
+      company.cluster = undefined;
       if (leave) await managed?.leave();
       await managed?.close();
       paths.close();

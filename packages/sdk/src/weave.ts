@@ -1,6 +1,4 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
-import type { ClusterStatus } from './cluster/cluster.ts';
-import type { PoolUse } from './cluster/peers.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -115,6 +113,36 @@ export interface Status {
   repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */
   notices: string[];
+}
+
+export interface ClusterStatus {
+  /** Absent before this host has joined. */
+  id?: string;
+  reachable: boolean;
+  /** Since when that is so, in milliseconds of a clock that nobody sets. */
+  since: number;
+  /** Why it has not joined, or is not in step. */
+  problem?: string;
+}
+
+/** How many addresses of a pool a host holds. */
+export interface Holding {
+  peer: string;
+  /** The host's name. */
+  name: string;
+  /** A number that may be beyond what a double holds exactly: of IPv6. */
+  addresses: string;
+}
+
+export interface PoolUse {
+  cidr: string;
+  /** The network's name; absent while it is being made. */
+  network?: string;
+  /** How many addresses there are. */
+  size: string;
+  holdings: Holding[];
+  /** Whether this is as it is now, or as this host last knew. */
+  stale: boolean;
 }
 
 export interface PeerStatus {

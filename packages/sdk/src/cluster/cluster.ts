@@ -1,6 +1,7 @@
 import { CellNeeded, type Change, type Directory, fail, isDefinition, type Peer } from '@weave/core';
 import type { Host } from '../host.ts';
 import { inBackground } from '../log.ts';
+import type { ClusterStatus } from '../weave.ts';
 import { acquire } from './blocks.ts';
 import { createClaims } from './claims.ts';
 import { type Context, commitAsMember } from './context.ts';
@@ -18,16 +19,6 @@ import { realTimers, type Timers } from './timers.ts';
 /** How long a directory that does not answer is waited for by who needs it. */
 const JOIN_MS = 30_000;
 const LOOK_MS = 100;
-
-export interface ClusterStatus {
-  /** Absent before this host has joined. */
-  id?: string;
-  reachable: boolean;
-  /** Since when that is so, in milliseconds of the clock of {@link Timers}. */
-  since: number;
-  /** Why it has not joined, or is not in step. */
-  problem?: string;
-}
 
 /** A host among others: what it shares by a directory. */
 export interface Cluster {

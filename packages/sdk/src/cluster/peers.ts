@@ -10,27 +10,8 @@ import {
   sizeOf,
   type Write,
 } from '@weave/core';
+import type { PoolUse } from '../weave.ts';
 import { type Context, chunks, isThere, unreachable } from './context.ts';
-
-/** How many addresses of a pool a host holds. */
-export interface Holding {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  /** A number that may be beyond what a double holds exactly: of IPv6. */
-  addresses: string;
-}
-
-export interface PoolUse {
-  cidr: string;
-  /** The network's name; absent while it is being made. */
-  network?: string;
-  /** How many addresses there are. */
-  size: string;
-  holdings: Holding[];
-  /** Whether this is as it is now, or as this host last knew. */
-  stale: boolean;
-}
 
 /** Who holds what of each pool. */
 export async function poolUses(context: Context): Promise<PoolUse[]> {
