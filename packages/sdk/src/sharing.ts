@@ -12,6 +12,8 @@ import { type PeerTraffic, peerTraffic } from './underlay/traffic.ts';
 
 /** What changes at once is looked at once. */
 const SETTLE_MS = 50;
+/** How often it is seen to that packets are counted. */
+const MEND_MS = 60_000;
 /** How long a verb waits for this host to join. */
 const JOIN_MS = 30_000;
 const LOOK_MS = 50;
@@ -108,6 +110,13 @@ export async function share(
     if (mtu !== undefined && mtu !== state.peers.get(state.self)?.mtu) await company.cluster?.tell({ mtu });
   }
 
+  const mending = setInterval(
+    () =>
+      void inBackground(log, 'packets by peer could not be counted', async () => {
+        if (!(await traffic.isAsSet())) refused = await traffic.set();
+      }),
+    MEND_MS,
+  ).unref();
   const endPaths = paths.onChange(() => void inBackground(log, 'the MTU could not be told', tellRoom));
 
   function use(directory: Directory | undefined, founds = true): Promise<void> {
@@ -164,6 +173,7 @@ export async function share(
     note,
     async close({ leave }) {
       clearTimeout(settling);
+      clearInterval(mending);
       endManaged();
       endPaths();
       await turn;
