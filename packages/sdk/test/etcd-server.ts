@@ -77,7 +77,7 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   /** Asks by its other protocol, which Weave does not use. */
-  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string } }> {
+  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string }; token?: string }> {
     const headers = token ? { authorization: token } : {};
     const request = { method: 'POST', headers, body: JSON.stringify(body) };
     const response = await fetch(`http://${this.endpoint}/v3/${path}`, request);
