@@ -29,6 +29,7 @@ const needs = [
 /** What only the benchmarks compare with. */
 const rivals = [
   { name: 'containernetworking-plugins', files: ['/usr/lib/cni/bridge'], why: 'the benchmark compares with CNI' },
+  { name: 'iperf3', commands: ['iperf3'], why: 'the benchmark measures throughput with it' },
   { name: 'netavark', files: ['/usr/lib/podman/netavark'], why: 'the benchmark compares with Podman' },
 ];
 const policy = '/usr/sbin/policy-rc.d';

@@ -147,7 +147,7 @@ export function createLife(options: LifeOptions): Life {
       shelf.putAuthority(id, makeAuthority(id));
       record.current = {
         ...{ id, endpoints: [...place.urls.client], hosts: {}, etcd: 'first' },
-        ...{ founding: true, settled: false, secured: Boolean(password) },
+        ...{ founding: true, begun: true, settled: false, secured: Boolean(password) },
       };
       shelf.save();
       log('info', 'a cluster begins here', { cluster: id });

@@ -13,8 +13,11 @@ import { createTargets, type Target } from './targets.ts';
 /** The etcd that the hosts of a cluster run themselves. */
 export interface ManagedStore {
   readonly clusterId: string;
+  /** `host:port` of each voter. */
   readonly endpoints: readonly string[];
   readonly tls: Credentials;
+  /** It was begun here. */
+  readonly begun: boolean;
 }
 
 export interface ManagedStatus {
@@ -77,13 +80,22 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     },
     lostSight: () => void inBackground(log, 'looking for the cluster’s store', lookAround),
   });
-  const party = createParty({ peer, able: host.able, password, shelf, life, heard: () => targets.heard });
-  const targets = createTargets(meetTarget, log);
+  const party = createParty({
+    peer,
+    able: host.able,
+    busy: options.busy ?? (() => false),
+    password,
+    shelf,
+    life,
+    heard: () => targets.heard,
+  });
+  const targets = createTargets({ meet: meetTarget, isLone: () => !shelf.record.current, log });
 
   function storeNow(): ManagedStore | undefined {
     if (!life.current || life.current.cluster.removed) return undefined;
     const { cluster, credentials } = life.current;
-    return { clusterId: cluster.id, endpoints: [...cluster.endpoints], tls: credentials };
+    const endpoints = cluster.endpoints.map((url) => url.replace('https://', ''));
+    return { clusterId: cluster.id, endpoints, tls: credentials, begun: cluster.begun ?? false };
   }
 
   async function meetTarget(address: string): Promise<Decision> {

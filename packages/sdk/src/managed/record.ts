@@ -13,6 +13,8 @@ export interface ClusterRecord {
   hosts: Record<string, string[]>;
   /** Begun here, and not yet written down in its own etcd. */
   founding?: boolean;
+  /** Begun here: what this host has is brought into it first. */
+  begun?: boolean;
   /** Another host is of it too. */
   settled: boolean;
   /** Joined with a password: nobody is let in without. */
