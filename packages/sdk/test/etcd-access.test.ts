@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Test, t } from 'tap';
 import { type EtcdOptions, etcdDirectory } from '../src/etcd.ts';
-import { type Authority, createAuthority } from './certificates.ts';
+import { type Authority, createAuthority, openssl } from './certificates.ts';
 import { base64, EtcdServer } from './etcd-server.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weave-access-'));
@@ -76,8 +76,8 @@ t.test('TLS where there is none; what is no certificate', async (t) => {
 const PASSWORD = 'pässword';
 
 /** An etcd that knows root, and weave who may do all under /weave/. */
-async function withUsers(t: Test): Promise<EtcdServer> {
-  const server = await started(t);
+async function withUsers(t: Test, flags: string[] = []): Promise<EtcdServer> {
+  const server = await started(t, flags);
   await server.post('auth/user/add', { name: 'root', password: 'root' });
   await server.post('auth/role/add', { name: 'root' });
   await server.post('auth/user/grant', { user: 'root', role: 'root' });
@@ -103,35 +103,53 @@ t.test('users: who is known may do what it may, and nobody else anything', async
     t.equal(await asked({ endpoints: [endpoint], ...options }), expected, what);
 });
 
-t.test('users: what etcd has forgotten of us is proven again, and nothing is missed', async (t) => {
-  const server = await withUsers(t);
-  const options = { endpoints: [server.endpoint], user: { name: 'weave', password: PASSWORD } };
+/** Two of the same user; what the one writes the other is told. */
+async function pair(t: Test, { endpoint }: EtcdServer) {
+  const options = { endpoints: [endpoint], user: { name: 'weave', password: PASSWORD } };
   const [directory, other] = [await etcdDirectory(options), await etcdDirectory(options)];
   t.teardown(() => Promise.all([directory.close(), other.close()]));
   const told: string[] = [];
-  directory.follow('/weave/', (news) =>
-    told.push(...(news.kind === 'all' ? ['all'] : news.entries.map(({ value }) => value))),
-  );
-  const until = async (value: string) => {
-    for (const end = performance.now() + 20_000; !told.includes(value) && performance.now() < end; ) await delay(20);
-    t.ok(told.includes(value), `it is told: ${value}`);
+  directory.follow('/weave/', ({ entries }) => told.push(...entries.map(({ value }) => value)));
+  return {
+    directory,
+    put: (value: string) => other.commit({ writes: [{ key: '/weave/k', value, leased: true }] }),
+    async isTold(value: string) {
+      for (const end = performance.now() + 20_000; !told.includes(value) && performance.now() < end; ) await delay(20);
+      t.ok(told.includes(value), `it is told: ${value}`);
+    },
   };
-  const put = (value: string) => other.commit({ writes: [{ key: '/weave/k', value, leased: true }] });
-  await until('all');
+}
+
+t.test('users: whoever is forgotten proves it again, and nothing is missed', async (t) => {
+  const server = await withUsers(t);
+  const { directory, put, isTold } = await pair(t, server);
   await put('at first');
-  await until('at first');
-  // Whatever changes of users and roles makes all tokens old.
-  const { token } = (await server.post('auth/authenticate', { name: 'root', password: 'root' })) as { token?: string };
-  await server.post('auth/user/add', { name: 'another', password: 'x' }, token);
-  t.ok(await put('with a new token'), 'it is written at once');
-  await until('with a new token');
-  t.ok(await directory.list('/weave/'));
+  await isTold('at first');
+  // All tokens of a user end with the old password.
+  const { token } = await server.post('auth/authenticate', { name: 'root', password: 'root' });
+  await server.post('auth/user/changepw', { name: 'weave', password: PASSWORD }, token);
+  t.ok(await put('by a new token'), 'it is written at once');
+  t.match((await directory.list('/weave/')).entries, [{ value: 'by a new token' }], 'it is listed at once');
+  await isTold('by a new token');
   // A member that starts knows no tokens.
   await server.kill();
   await server.run();
   for (let tries = 0; tries < 100 && !(await put('after a start').catch(() => false)); tries++) await delay(50);
-  await until('after a start');
-  t.equal((await directory.list('/weave/')).entries.length, 1);
+  await isTold('after a start');
+});
+
+t.test('users: tokens that end after a while', async (t) => {
+  const [priv, pub] = [join(dir, 'token.key'), join(dir, 'token.pub')];
+  await openssl('genrsa', '-out', priv, '2048');
+  await openssl('rsa', '-in', priv, '-pubout', '-out', pub);
+  const jwt = `jwt,pub-key=${pub},priv-key=${priv},sign-method=RS256,ttl=2s`;
+  const { directory, put, isTold } = await pair(t, await withUsers(t, ['--auth-token', jwt]));
+  for (const value of ['one', 'two']) {
+    await put(value);
+    await isTold(value);
+    await delay(3000);
+    t.match((await directory.list('/weave/')).entries, [{ value }]);
+  }
 });
 
 t.test('a user where nobody has to be one', async (t) => {

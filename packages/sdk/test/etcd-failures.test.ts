@@ -146,6 +146,25 @@ t.test('a member without the others does not answer; two of three do', { buffere
   await until(() => told.includes('done'), 'it is told');
 });
 
+t.test('an older copy of its data is put back: what is there then is told', { buffered: true }, async (t) => {
+  const [server] = await started(t);
+  const directory = await opened(t, { endpoints: [server!.endpoint] });
+  const { told, answers } = listener(directory);
+  await until(works(directory, 'k', 'old'), 'it can be written');
+  const putBack = await server!.backUp();
+  for (const value of ['new', 'newer', 'newest'])
+    await until(works(directory, 'k', value), 'it can be written after the copy');
+  await until(() => told.at(-1) === 'newest', 'it follows');
+  told.length = 0;
+  await putBack();
+  await until(answers, 'it answers again');
+  await until(() => told.length > 0, 'everything is told');
+  t.strictSame(told, ['all 1']);
+  t.match((await directory.list('k')).entries, [{ value: 'old' }]);
+  await put(directory, 'k', 'another');
+  await until(() => told.at(-1) === 'another', 'and what comes');
+});
+
 t.test('an endpoint that is silent is given up for one that answers', { buffered: true }, async (t) => {
   const [server] = await started(t);
   const wires = await Promise.all([1, 2].map(() => Wire.to(server!.endpoint)));

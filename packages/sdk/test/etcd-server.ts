@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,8 +76,22 @@ export class EtcdServer implements AsyncDisposable {
     await this.run();
   }
 
+  /** Keeps a copy of its data as it is now; answers how to put that back. */
+  async backUp(): Promise<() => Promise<void>> {
+    const [data, copy] = [join(this.#dir, 'data'), join(this.#dir, 'copy')];
+    await this.kill();
+    cpSync(data, copy, { recursive: true });
+    await this.run();
+    return async () => {
+      await this.kill();
+      rmSync(data, { recursive: true });
+      renameSync(copy, data);
+      await this.run();
+    };
+  }
+
   /** Asks by its other protocol, which Weave does not use. */
-  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string } }> {
+  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string }; token?: string }> {
     const headers = token ? { authorization: token } : {};
     const request = { method: 'POST', headers, body: JSON.stringify(body) };
     const response = await fetch(`http://${this.endpoint}/v3/${path}`, request);

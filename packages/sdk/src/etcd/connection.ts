@@ -65,8 +65,6 @@ export async function connectTo(endpoint: string, options: EtcdOptions): Promise
 }
 
 function connectionOver(client: Client, endpoint: string, metadata: Metadata, close: () => void): Connection {
-  // A member that has lost the others ends what it cannot serve.
-  metadata.set('hasleader', 'true');
   return {
     endpoint,
     ask: ({ path, request: shape, answer }, request) =>
