@@ -56,9 +56,9 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
     cluster() {
       const { current } = record;
       if (!current) return undefined;
-      const { id, endpoints, hosts } = current;
+      const { id, endpoints, hosts, epoch } = current;
       const told = Object.fromEntries(Object.entries(hosts).slice(0, HOSTS_TOLD));
-      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told } };
+      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told, epoch } };
     },
     met(theirs) {
       const { pending } = record;
@@ -79,13 +79,6 @@ export function createParty({ peer, able, password, shelf, life, heard }: PartyO
       return { id, secured, ca: { cert, key }, ...this.cluster()!.news };
     },
     join: life.join,
-    learn({ endpoints, hosts }) {
-      // Who is heard knows best.
-      if (!record.current || life.answered || endpoints.length === 0) return;
-      record.current.endpoints = endpoints;
-      record.current.hosts = { ...record.current.hosts, ...hosts };
-      shelf.save();
-      life.wake();
-    },
+    learn: life.learn,
   };
 }
