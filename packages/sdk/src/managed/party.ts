@@ -61,9 +61,9 @@ export function createParty({ peer, able, busy, password, shelf, life, heard }: 
     cluster() {
       const { current } = record;
       if (!current) return undefined;
-      const { id, endpoints, hosts } = current;
+      const { id, endpoints, hosts, epoch } = current;
       const told = Object.fromEntries(Object.entries(hosts).slice(0, HOSTS_TOLD));
-      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told } };
+      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told, epoch } };
     },
     met(theirs) {
       const { pending } = record;
@@ -84,13 +84,6 @@ export function createParty({ peer, able, busy, password, shelf, life, heard }: 
       return { id, secured, ca: { cert, key }, ...this.cluster()!.news };
     },
     join: life.join,
-    learn({ endpoints, hosts }) {
-      // Who is heard knows best.
-      if (!record.current || life.answered || endpoints.length === 0) return;
-      record.current.endpoints = endpoints;
-      record.current.hosts = { ...record.current.hosts, ...hosts };
-      shelf.save();
-      life.wake();
-    },
+    learn: life.learn,
   };
 }

@@ -40,7 +40,10 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
       for (const { pool, within } of lacksRoom(company.cluster.context, DEFAULT_NETWORK))
         await company.cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
     },
-    rebuild: async () => joined().rebuild(),
+    rebuild: async () => {
+      await company.sharing?.managed?.rebuild();
+      await joined().rebuild();
+    },
     connect: async (peers, { replace = false } = {}) => void (await managed().connect(peers, { replace })),
     forget: async (peers) => managed().forget(peers),
     targets: async () => company.sharing?.managed?.status().targets.map(({ address }) => address) ?? [],

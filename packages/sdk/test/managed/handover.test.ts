@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { t } from 'tap';
 import { inOwnNamespace } from '../own-namespace.ts';
-import { clusterOf, createHosts, getKey, putKey, type TestHost, until, voters } from './hosts.ts';
+import { clusterOf, createHosts, getKey, putKey, type TestHost, together, until, voters } from './hosts.ts';
 import { etcdsOf } from './processes.ts';
 
 await inOwnNamespace(import.meta.filename, async () => {
@@ -38,5 +38,22 @@ await inOwnNamespace(import.meta.filename, async () => {
     await until('its etcd runs', () => etcdsOf(c.stateDir).length === 1);
     await voters(c, 'abc');
     t.equal(await getKey(c), 'as before');
+  });
+
+  t.test('a store that is lost is begun anew; who comes back with the old one leaves it', async (t) => {
+    await using hosts = createHosts({ password: 'correct horse' });
+    const [a, b] = (await clusterOf(hosts, 'ab')) as [TestHost, TestHost];
+    await t.rejects(b.managed.rebuild(), { code: 'WEAVE_INVALID_REQUEST', message: /answers/ });
+    await putKey(a);
+    await a.stop();
+    await b.managed.rebuild();
+    const added = await hosts.add('c');
+    await added.managed.connect([b.address]);
+    await together(b, added);
+    t.equal(await getKey(b), undefined, 'it is empty');
+    await a.start();
+    await together(a, b, added);
+    t.same(a.managed.store?.endpoints, b.managed.store?.endpoints);
+    t.same(etcdsOf(a.stateDir), []);
   });
 });
