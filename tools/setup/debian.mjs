@@ -20,6 +20,8 @@ const needs = [
     why: 'the container image, as there may be no registry',
   },
   { name: 'iputils-ping', commands: ['ping'], why: 'tests send packets with it' },
+  { name: 'etcd-server', commands: ['etcd'], why: 'the directory that hosts share; tests run real ones' },
+  { name: 'openssl', commands: ['openssl'], why: 'tests make certificates with it' },
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
   { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },

@@ -21,12 +21,14 @@ import {
   transition,
   withLeftover,
 } from '@weave/core';
-import type { Cluster } from './cluster/cluster.ts';
 import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
 import type { WeaveEvent } from './weave.ts';
+
+/** An engine has put an interface where it wants it by then. */
+const MOVED_MS = 1000;
 
 /** What a verb works on. */
 export interface Host {
@@ -50,8 +52,8 @@ export interface Host {
   decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
   /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
   follow(change: Carry): Promise<void>;
-  /** The other hosts, where there is a directory. */
-  cluster?: Cluster | undefined;
+  /** Absent: it is alone. */
+  others?: Others | undefined;
   /** Whether what is heard of a link of the switch may be what a verb just did. */
   isEcho(link: string): boolean;
   /** Makes the kernel so again. */
@@ -62,6 +64,19 @@ export interface Host {
   end(): Promise<void>;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
+}
+
+/** Those that a host shares networks with, as far as its verbs are concerned. */
+export interface Others {
+  /**
+   * Makes true what a decision needs of them; false: it has to be taken anew. True at once where it needs nothing of
+   * them.
+   */
+  allow(decision: Decision): boolean | Promise<boolean>;
+  /** Whether the verb that was thrown this may be tried again: what it needs is there now. */
+  provide(error: unknown): Promise<boolean>;
+  /** Records were changed. */
+  note(changes: readonly Change[]): void;
 }
 
 export interface Decision {
@@ -103,7 +118,7 @@ export function createHost(parts: Parts): Host {
     const events = changes.flatMap((change) => eventOf(state, change));
     state.apply(changes);
     reconciler.note(changes);
-    host.cluster?.note(changes);
+    host.others?.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -138,10 +153,10 @@ export function createHost(parts: Parts): Host {
       try {
         decided = decision();
       } catch (error) {
-        if (!(await host.cluster?.provide(error))) throw error;
+        if (!(await host.others?.provide(error))) throw error;
         continue;
       }
-      const allowed = host.cluster?.allow(decided) ?? true;
+      const allowed = decided.changes.length === 0 || (host.others?.allow(decided) ?? true);
       // No await in between: what was free would be taken.
       if (allowed === true || (await allowed)) return use(decided);
     }
@@ -164,10 +179,11 @@ export function createHost(parts: Parts): Host {
       await inBackground(log, 'the packet filter could not be set', filter);
   }
 
-  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  /** A container that just goes does not decide a verb; one that an engine was just moving is not left with the old MTU. */
   function mendSizes(applied: readonly Applied[]): void {
     const links = applied.flatMap(({ failed }) => failed?.link ?? []);
-    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    const mend = () => void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    if (links.length > 0) setTimeout(mend, MOVED_MS).unref();
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */

@@ -21,11 +21,11 @@ import {
 } from '@weave/core';
 import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
-import type { Timers } from './cluster/timers.ts';
+import { every, realTimers, type Timers } from './cluster/timers.ts';
+import { type Company, leave, othersOf } from './company.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
-import { type EtcdOptions, etcdDirectory } from './etcd.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
@@ -33,6 +33,7 @@ import { leftoverRules } from './leftover-rules.ts';
 import { inBackground, type Log } from './log.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
+import type { SharingOptions } from './sharing.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
@@ -60,10 +61,14 @@ export interface OpenOptions {
   timers?: Timers;
   /** What this host shares with others; absent: it is alone. Closed with Weave. */
   directory?: Directory;
-  /** The same, in an etcd. */
-  etcd?: EtcdOptions;
-  /** The address at which other hosts reach this one. */
+  /** What this host shares by a store; see {@link SharingOptions}. */
+  sharing?: Omit<SharingOptions, 'managed'> & {
+    managed?: { password?: string | undefined; targets?: readonly string[] };
+  };
+  /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
+  /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
+  reclaimAfterMs?: number;
 }
 
 /**
@@ -118,9 +123,23 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
-  const directory = options.directory ?? (options.etcd && (await etcdDirectory(options.etcd)));
-  if (directory) host.cluster = createCluster(host, directory, options.timers);
-  return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
+  const begin = (directory: Directory, founds = true) => createCluster(host, directory, { ...options, founds });
+  const company: Company = {};
+  host.others = othersOf(host, company);
+  if (options.directory) company.cluster = begin(options.directory);
+  if (options.sharing) {
+    // A host that is alone does without the code for it.
+    const { share } = await import('./sharing.ts');
+    const { managed, ...others } = options.sharing;
+    const stateDir = options.stateDir ?? STATE_DIR;
+    company.sharing = await share(
+      host,
+      company,
+      { ...others, ...(managed ? { managed: { ...managed, stateDir } } : {}) },
+      begin,
+    );
+  }
+  return faceOf(host, { ...options, company, store, firewall, events, notices, started: clock() });
 }
 
 /** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */
@@ -165,6 +184,7 @@ const defaultNetwork = (state: State, clock: Clock) =>
 const PASS_MS = 60_000;
 
 interface Rest extends OpenOptions {
+  company: Company;
   store: OpenedStore['store'];
   firewall: Firewall;
   events: ReturnType<typeof createEvents>;
@@ -172,20 +192,19 @@ interface Rest extends OpenOptions {
   started: number;
 }
 
-function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
+function faceOf(host: Host, { company, store, firewall, events, notices, started, engine, timers }: Rest): Weave {
   const { state, datapath } = host;
-  const passes = setInterval(
-    () => void inBackground(host.log, 'a full pass failed', host.reconciler.pass),
-    PASS_MS,
-  ).unref();
+  const endPasses = every(PASS_MS, timers ?? realTimers, () =>
+    inBackground(host.log, 'a full pass failed', host.reconciler.pass),
+  );
   const endDrift = mendDrift(host);
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
-    clearInterval(passes);
+    endPasses();
     endDrift();
-    await host.cluster?.close();
+    await leave(company, false);
     await host.end();
     events.end();
     await datapath.close();
@@ -196,7 +215,7 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
-    cluster: clusterVerbs(host),
+    cluster: clusterVerbs(host, company),
     engine: engineVerbs(host),
     status: async () => ({
       version: VERSION,
@@ -205,17 +224,16 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       networks: state.networks.size,
       endpoints: state.endpoints.size,
       started,
-      ...(host.cluster ? { cluster: host.cluster.status() } : {}),
+      ...(company.cluster ? { cluster: company.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
-      notices,
+      notices: [...notices, ...(company.sharing?.notices() ?? [])],
     }),
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
-      clearInterval(passes);
+      endPasses();
       endDrift();
-      await host.cluster?.close({ leave: true });
-      host.cluster = undefined;
+      await leave(company, true);
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

@@ -1,6 +1,4 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
-import type { ClusterStatus } from './cluster/cluster.ts';
-import type { PoolUse } from './cluster/peers.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -62,6 +60,8 @@ export interface Pool {
   id: string;
   /** The subnet. */
   cidr: string;
+  /** Of a network that is there already, and has no gateway: none is to be asked for. */
+  noGateway?: boolean;
 }
 
 export interface EngineSnapshot {
@@ -115,6 +115,36 @@ export interface Status {
   notices: string[];
 }
 
+export interface ClusterStatus {
+  /** Absent before this host has joined. */
+  id?: string;
+  reachable: boolean;
+  /** Since when that is so, in milliseconds of a clock that nobody sets. */
+  since: number;
+  /** Why it has not joined, or is not in step. */
+  problem?: string;
+}
+
+/** How many addresses of a pool a host holds. */
+export interface Holding {
+  peer: string;
+  /** The host's name. */
+  name: string;
+  /** A number that may be beyond what a double holds exactly: of IPv6. */
+  addresses: string;
+}
+
+export interface PoolUse {
+  cidr: string;
+  /** The network's name; absent while it is being made. */
+  network?: string;
+  /** How many addresses there are. */
+  size: string;
+  holdings: Holding[];
+  /** Whether this is as it is now, or as this host last knew. */
+  stale: boolean;
+}
+
 export interface PeerStatus {
   id: string;
   name: string;
@@ -124,6 +154,24 @@ export interface PeerStatus {
   self: boolean;
   /** Whether it was heard of within the last seconds. */
   alive: boolean;
+}
+
+export interface Connection {
+  peer: string;
+  /** The host's name. */
+  name: string;
+  address: string;
+  state: 'probing' | 'reachable' | 'unreachable';
+  /** Milliseconds since 1970: when it became so. */
+  since: number;
+  /** Bytes: the largest packet that gets there whole. */
+  mtu?: number;
+  rttMs?: number;
+  /** Of the last probes. */
+  lossRatio: number;
+  /** VXLAN packets and their bytes, with IP headers. */
+  sent: { packets: number; bytes: number };
+  received: { packets: number; bytes: number };
 }
 
 /** Two that should agree and do not. */
@@ -215,6 +263,17 @@ export interface Weave extends AsyncDisposable {
     remove(peer: string): Promise<string>;
     /** Returns when this host has addresses to hand out. */
     prime(): Promise<void>;
+    /**
+     * Connects this host to others, each `host[:port]`, and remembers them; `replace`: and forgets those of before. Returns
+     * when one answered; who does not answer yet is tried on. WEAVE_OTHER_CLUSTER, WEAVE_JOIN_DENIED, WEAVE_ETCD_MISSING.
+     */
+    connect(peers: readonly string[], options?: { replace?: boolean | undefined }): Promise<void>;
+    /** Connects to these no more; what has joined stays so. */
+    forget(peers: readonly string[]): Promise<void>;
+    /** Whom this host was told to connect to. */
+    targets(): Promise<string[]>;
+    /** The paths to hosts that share a network with this one. */
+    connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
     rebuild(): Promise<void>;
   };

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const openssl = (...args: string[]) => promisify(execFile)('openssl', args);
+export const openssl = (...args: string[]) => promisify(execFile)('openssl', args);
 
 export interface Authority {
   /** Its own certificate, as a file and as text. */

@@ -152,6 +152,8 @@ export const followCases = [
     await loseData();
     await until(() => followings.slice(0, 2).every((each) => each.values.size === 0), 'nothing is there');
     await until(() => put(other, 'k/new', 'anew').then(Boolean, () => false), 'it can be written');
+    // So that there is a revision as the last that was told, and it means something else.
+    for (const n of upTo(40)) await put(other, 'elsewhere', n);
     await heal(away);
     await until(() => followings.every((each) => each.values.get('k/new') === 'anew'), 'what comes after');
     same(

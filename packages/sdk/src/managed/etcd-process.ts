@@ -33,7 +33,8 @@ export interface EtcdSpec {
   readonly bind: { client: readonly string[]; peer: readonly string[] };
   /** Where others reach it. */
   readonly urls: { client: readonly string[]; peer: readonly string[] };
-  readonly clusterId: string;
+  /** Those of another one never speak to it. */
+  readonly token: string;
   /** All members, `name=url`: what it begins with where it has no data yet. */
   readonly initialCluster: string;
   readonly initialState: 'new' | 'existing';
@@ -58,7 +59,7 @@ export const argumentsOf = (spec: EtcdSpec): string[] => [
   `--initial-advertise-peer-urls=${spec.urls.peer}`,
   `--initial-cluster=${spec.initialCluster}`,
   `--initial-cluster-state=${spec.initialState}`,
-  `--initial-cluster-token=weave-${spec.clusterId}`,
+  `--initial-cluster-token=${spec.token}`,
   ...['', 'peer-'].flatMap((of) => [
     `--${of}trusted-ca-file=${spec.ca}`,
     `--${of}cert-file=${spec.cert}`,

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isWeaveError } from '@weave/core';
-import { createMembership, type Membership, type MembershipOptions } from './membership.ts';
-import type { Admission } from './messages.ts';
-import { makeAuthority } from './pki.ts';
-import type { ClusterRecord, PendingRecord } from './record.ts';
+import { fail, isWeaveError } from '@weave/core';
+import { loop } from './loop.ts';
+import { approach, createMembership, type Membership, type MembershipOptions } from './membership.ts';
+import type { Admission, News } from './messages.ts';
+import { type ClusterRecord, FIRST, newCluster, type PendingRecord } from './record.ts';
 
 export interface LifeOptions extends MembershipOptions {
   readonly password?: string | undefined;
@@ -33,6 +32,10 @@ export interface Life {
   begin(): void;
   /** Lets this host into another cluster, unless it is of one with others. */
   join(admission: Admission, from: string): void;
+  /** What another host of the cluster knows of it. */
+  learn(news: News): void;
+  /** Begins the cluster's store anew on this host, empty, where nothing is left that answers. */
+  rebuild(): Promise<void>;
   /** The host that let this one in has left that cluster, which ends with it. */
   doubt(): void;
   /** Leaves the cluster; false where it could not be told in time. */
@@ -45,13 +48,13 @@ export interface Life {
 export function createLife(options: LifeOptions): Life {
   const { shelf, place, log, password, tickMs } = options;
   const { record } = shelf;
-  const over = new AbortController();
-  let wake = new AbortController();
   let current = record.current && createMembership(record.current, options);
   let pendingSince = performance.now();
-  let unanswered = 0;
-  let answered = false;
+  /** Steps since the store has answered; it has not yet. */
+  let unanswered = 1;
   let leaving = false;
+  /** The store was begun anew, elsewhere. */
+  let renewed: News | undefined;
 
   async function drop(): Promise<void> {
     const { cluster } = current!;
@@ -60,6 +63,17 @@ export function createLife(options: LifeOptions): Life {
     record.current = undefined;
     shelf.save();
     shelf.forget(cluster.id);
+  }
+
+  /** The same cluster with another store: what this host has of the old one goes. */
+  async function renew(how: Partial<ClusterRecord>): Promise<void> {
+    const { cluster } = current!;
+    await current!.end();
+    shelf.forgetStore(cluster.id);
+    Object.assign(cluster, { etcd: undefined, founding: false, untold: undefined }, how);
+    shelf.save();
+    log('warn', 'the cluster’s store was begun anew', { cluster: cluster.id, epoch: cluster.epoch });
+    current = createMembership(cluster, options);
   }
 
   function giveUp(pending: ClusterRecord, why: string): void {
@@ -71,18 +85,9 @@ export function createLife(options: LifeOptions): Life {
 
   /** Towards the cluster that this host was let into. */
   async function move(pending: PendingRecord): Promise<void> {
-    if (current && !(await current.closeAlone())) {
-      current.cluster.settled = true;
-      return giveUp(pending, 'another host has joined this one by now');
-    }
-    const next = createMembership(pending, options);
-    try {
-      const answer = await next.register();
-      if (answer === 'registered') return await arrive(pending, next);
-      if (answer !== 'not yet') giveUp(pending, `it is ${answer}`);
-    } finally {
-      if (current !== next) await next.end();
-    }
+    const came = await approach(pending, current, options);
+    if (typeof came === 'object') return arrive(pending, came);
+    if (came !== 'not yet') giveUp(pending, came);
   }
 
   async function arrive(pending: PendingRecord, next: Membership): Promise<void> {
@@ -105,9 +110,13 @@ export function createLife(options: LifeOptions): Life {
         return SOON_MS;
       }
       if (!current) return tickMs;
+      if (renewed) {
+        await renew(renewed);
+        renewed = undefined;
+        return 0;
+      }
       const done = await current.step(leaving);
       unanswered = 0;
-      answered = true;
       if (done === 'closed' || done === 'left') await drop();
       return done === 'idle' ? tickMs : SOON_MS;
     } catch (error) {
@@ -119,55 +128,59 @@ export function createLife(options: LifeOptions): Life {
     if (!isWeaveError(error)) log('warn', 'the cluster’s store', { error: String(error) });
     if (pending && performance.now() - pendingSince > PENDING_MS) giveUp(pending, 'it does not answer');
     unanswered += 1;
-    answered = false;
     if (unanswered % OUT_OF_SIGHT === 0) options.lostSight();
     return Math.min(SOON_MS * unanswered, tickMs, 1000);
   }
 
-  async function live(): Promise<void> {
-    while (!over.signal.aborted) {
-      wake = new AbortController();
-      const pause = await step();
-      options.changed();
-      const signal = AbortSignal.any([over.signal, wake.signal]);
-      await delay(pause * (0.75 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined);
-    }
-  }
-  const living = live();
+  const living = loop(async () => {
+    const pause = await step();
+    options.changed();
+    return pause;
+  });
 
   return {
     get current() {
       return current;
     },
     get answered() {
-      return answered;
+      return unanswered === 0;
     },
     begin() {
-      const id = randomBytes(16).toString('hex');
-      shelf.putAuthority(id, makeAuthority(id));
-      record.current = {
-        ...{ id, endpoints: [...place.urls.client], hosts: {}, etcd: 'first' },
-        ...{ founding: true, settled: false, secured: Boolean(password) },
-      };
-      shelf.save();
-      log('info', 'a cluster begins here', { cluster: id });
-      current = createMembership(record.current, options);
-      wake.abort();
+      const cluster = newCluster(shelf, place.urls.client, Boolean(password));
+      log('info', 'a cluster begins here', { cluster: cluster.id });
+      current = createMembership(cluster, options);
+      living.wake();
     },
-    join({ id, secured, ca, endpoints, hosts }, from) {
+    join({ id, secured, ca, endpoints, hosts, epoch }, from) {
       if (record.pending || current?.cluster.settled) return;
       shelf.putAuthority(id, ca);
-      record.pending = { id, endpoints, hosts, settled: true, secured, from };
+      record.pending = { id, endpoints, hosts, settled: true, secured, epoch, from };
       shelf.save();
       pendingSince = performance.now();
-      wake.abort();
+      living.wake();
+    },
+    learn(news) {
+      if (!current || news.endpoints.length === 0) return;
+      if (news.epoch > current.cluster.epoch) renewed = news;
+      else if (unanswered > 0) current.learn(news);
+      living.wake();
+    },
+    async rebuild() {
+      if (!current) fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster');
+      if (!place.binary) fail('WEAVE_ETCD_MISSING', 'etcd is not installed on this host');
+      if (await current.answers())
+        fail('WEAVE_INVALID_REQUEST', 'the cluster’s store answers', { hint: 'There is nothing to begin anew.' });
+      const { [place.peer]: _, ...others } = current.cluster.hosts;
+      const epoch = current.cluster.epoch + 1;
+      await renew({ epoch, untold: others, founding: true, etcd: FIRST, endpoints: [...place.urls.client] });
+      living.wake();
     },
     doubt() {
       pendingSince = Number.NEGATIVE_INFINITY;
     },
     async leave(patienceMs) {
       leaving = true;
-      wake.abort();
+      living.wake();
       const until = performance.now() + patienceMs;
       while (current && performance.now() < until) await delay(50);
       const told = !current;
@@ -175,12 +188,12 @@ export function createLife(options: LifeOptions): Life {
       leaving = false;
       return told;
     },
-    wake: () => wake.abort(),
+    wake: living.wake,
     async close() {
-      over.abort();
+      living.end();
       // Whatever waits for an answer gets none any more.
       await current?.end();
-      await living;
+      await living.ended;
     },
   };
 }

@@ -9,12 +9,16 @@ import { type ManagedOptions, settle } from './options.ts';
 import { createParty } from './party.ts';
 import { openShelf } from './record.ts';
 import { createTargets, type Target } from './targets.ts';
+import { createTeller } from './teller.ts';
 
 /** The etcd that the hosts of a cluster run themselves. */
 export interface ManagedStore {
   readonly clusterId: string;
+  /** `host:port` of each voter. */
   readonly endpoints: readonly string[];
   readonly tls: Credentials;
+  /** It was begun here. */
+  readonly begun: boolean;
 }
 
 export interface ManagedStatus {
@@ -43,6 +47,11 @@ export interface Managed {
   forget(peers: readonly string[]): void;
   /** Another host of the cluster is of it no more. */
   remove(peer: string): Promise<void>;
+  /**
+   * Begins the cluster's store anew on this host, empty, where nothing is left that answers: the others find it, and all
+   * carry in what they know. WEAVE_INVALID_REQUEST while it answers, WEAVE_ETCD_MISSING.
+   */
+  rebuild(): Promise<void>;
   /** This host is of no cluster any more; false where the others could not be told. */
   leave(): Promise<boolean>;
   status(): ManagedStatus;
@@ -60,16 +69,10 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
   const { host, port } = settled;
   const listeners = new Set<(store: ManagedStore | undefined) => void>();
   let told = '';
-  const placed = shelf.record.current?.hosts[peer.id];
-  let moved = placed !== undefined && placed.join() !== host.control.join();
-
   const life = createLife({
     ...settled,
     changed() {
-      if (moved && life.answered) {
-        moved = false;
-        void tellOfMove();
-      }
+      if (life.answered) void teller.tell();
       const now = storeNow();
       if (JSON.stringify(now ?? '') === told) return;
       told = JSON.stringify(now ?? '');
@@ -77,13 +80,28 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     },
     lostSight: () => void inBackground(log, 'looking for the cluster’s store', lookAround),
   });
-  const party = createParty({ peer, able: host.able, password, shelf, life, heard: () => targets.heard });
-  const targets = createTargets(meetTarget, log);
+  const teller = createTeller({
+    shelf,
+    self: peer.id,
+    control: host.control,
+    meet: (place) => meet(party, place, port),
+  });
+  const party = createParty({
+    peer,
+    able: host.able,
+    busy: options.busy ?? (() => false),
+    password,
+    shelf,
+    life,
+    heard: () => targets.heard,
+  });
+  const targets = createTargets({ meet: meetTarget, isLone: () => !shelf.record.current, log });
 
   function storeNow(): ManagedStore | undefined {
     if (!life.current || life.current.cluster.removed) return undefined;
     const { cluster, credentials } = life.current;
-    return { clusterId: cluster.id, endpoints: [...cluster.endpoints], tls: credentials };
+    const endpoints = cluster.endpoints.map((url) => url.replace('https://', ''));
+    return { clusterId: cluster.id, endpoints, tls: credentials, begun: cluster.begun ?? false };
   }
 
   async function meetTarget(address: string): Promise<Decision> {
@@ -99,15 +117,6 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     const known = Object.entries(life.current?.cluster.hosts ?? {}).filter(([id]) => id !== peer.id);
     const [, places = []] = known[Math.floor(Math.random() * known.length)] ?? [];
     for (const place of places) if ((await meet(party, place, port)).decision === 'together') return;
-  }
-
-  /** This host is elsewhere than the others know; it may have the store. */
-  async function tellOfMove(): Promise<void> {
-    const { id, hosts } = shelf.record.current!;
-    for (const [other, places] of Object.entries(hosts))
-      for (const place of other === peer.id ? [] : places)
-        if (shelf.record.current?.id === id)
-          await inBackground(log, 'telling of a move', () => meet(party, place, port));
   }
 
   const closeControl = await serveControl(party, { identity: shelf.self(peer.id), port, bind, log }).catch(
@@ -155,6 +164,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
       await (life.current ?? fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster')).remove(id);
       life.wake();
     },
+    rebuild: life.rebuild,
     async leave() {
       aim([]);
       return life.leave(LEAVING_MS);

@@ -6,12 +6,14 @@ import {
   type ClusterValue,
   closeCluster,
   type Overview,
+  overview,
   type Registered,
   read,
   register,
   tend,
   unregister,
 } from './members.ts';
+import type { News } from './messages.ts';
 import { clusterEtcd, type EtcdPlace } from './own-etcd.ts';
 import type { Subject } from './pki.ts';
 import type { ClusterRecord, Shelf } from './record.ts';
@@ -43,6 +45,10 @@ export interface Membership {
   closeAlone(): Promise<boolean>;
   /** One look, and one step towards what shall be. */
   step(leaving: boolean): Promise<Step>;
+  /** Takes over where another host last saw the store; of an older one it may have seen nothing since. */
+  learn(news: News): void;
+  /** Whether the store does. */
+  answers(): Promise<boolean>;
   remove(peer: string): Promise<void>;
   end(): Promise<void>;
 }
@@ -95,6 +101,7 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
     const endpoints = members.filter(({ isLearner }) => !isLearner).flatMap(({ clientURLs }) => clientURLs);
     if (endpoints.length > 0) cluster.endpoints = [...new Set(endpoints)].sort();
     cluster.hosts = Object.fromEntries([...hosts].map(([peer, { control }]) => [peer, [...control]]));
+    for (const peer of hosts.keys()) delete cluster.untold?.[peer];
     cluster.settled ||= [...hosts.keys()].some((peer) => peer !== self);
     if (JSON.stringify(cluster) !== before) shelf.save();
   }
@@ -112,12 +119,43 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
     },
     register: () => register(api, self, host, true),
     closeAlone: () => closeCluster(api, self),
+    learn({ endpoints, hosts, epoch }) {
+      if (epoch < cluster.epoch) return;
+      Object.assign(cluster, { endpoints, hosts: { ...cluster.hosts, ...hosts } });
+      shelf.save();
+    },
+    answers: () =>
+      overview(api).then(
+        () => true,
+        () => false,
+      ),
     async remove(peer) {
       await unregister(api, peer, true);
+      delete cluster.untold?.[peer];
     },
     async end() {
       api.close();
       await etcd.end();
     },
   };
+}
+
+/** One try to get from a cluster of one, or none, into another: the membership there, or why not ('not yet': soon). */
+export async function approach(
+  pending: ClusterRecord,
+  current: Membership | undefined,
+  options: MembershipOptions,
+): Promise<Membership | string> {
+  if (current && !(await current.closeAlone())) {
+    current.cluster.settled = true;
+    return 'another host has joined this one by now';
+  }
+  const next = createMembership(pending, options);
+  const answer = await next.register().catch(async (error) => {
+    await next.end();
+    throw error;
+  });
+  if (answer === 'registered') return next;
+  await next.end();
+  return answer === 'not yet' ? answer : `it is ${answer}`;
 }

@@ -5,16 +5,20 @@ import { type Static, type TSchema, Type } from 'typebox';
 export const PROTOCOL = 1;
 
 const Strict = { additionalProperties: false };
+const Epoch = Type.Integer({ minimum: 1 });
 const Peer = Type.String({ pattern: '^[0-9a-z]{1,64}$' });
 const Hex32 = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Pem = Type.String({ pattern: '^-----BEGIN ', maxLength: 4096 });
 const Cluster = Type.String({ pattern: '^[0-9a-f]{32}$' });
 const Endpoints = Type.Array(Type.String({ pattern: '^https://[^/ ]+$', maxLength: 300 }), { maxItems: 32 });
 /** Some of them: as many as are needed to find one that is there. */
-const Hosts = Type.Record(Peer, Type.Array(Type.String({ maxLength: 300 }), { maxItems: 16 }), { maxProperties: 64 });
+const Hosts = Type.Record(Peer, Type.Array(Type.String({ maxLength: 300 }), { maxItems: 16 }), {
+  maxProperties: 64,
+  ...Strict,
+});
 
 /** Between hosts of one cluster: where its store is, and its hosts. */
-const News = Type.Object({ endpoints: Endpoints, hosts: Hosts }, Strict);
+const News = Type.Object({ endpoints: Endpoints, hosts: Hosts, epoch: Epoch }, Strict);
 
 const Side = Type.Object(
   {
@@ -22,6 +26,7 @@ const Side = Type.Object(
     standing: Type.Union(['lone', 'single', 'settled', 'moving'].map((name) => Type.Literal(name))),
     cluster: Type.Optional(Cluster),
     able: Type.Boolean(),
+    busy: Type.Optional(Type.Boolean()),
     first: Type.Optional(Peer),
   },
   Strict,
@@ -34,6 +39,7 @@ const Admission = Type.Object(
     ca: Type.Object({ cert: Pem, key: Pem }, Strict),
     endpoints: Endpoints,
     hosts: Hosts,
+    epoch: Epoch,
   },
   Strict,
 );
@@ -53,6 +59,7 @@ const SCHEMAS = {
     salt: Type.Optional(Hex32),
     cluster: Type.Optional(Cluster),
     able: Type.Boolean(),
+    busy: Type.Optional(Type.Boolean()),
   }),
   meeting: Type.Object({ proof: Type.Optional(Hex32), side: Side, news: Type.Optional(News) }, Strict),
   answer: Type.Object(

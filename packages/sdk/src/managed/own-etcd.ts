@@ -1,12 +1,8 @@
-import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../log.ts';
 import { type EtcdProcess, type EtcdSpec, hasData, runEtcd } from './etcd-process.ts';
 import type { OwnEtcd } from './members.ts';
-import type { ClusterRecord, Shelf } from './record.ts';
-
-/** The membership that a cluster begins with: etcd names it only when it runs. */
-const FIRST = 'first';
+import { type ClusterRecord, FIRST, type Shelf } from './record.ts';
 
 export interface EtcdPlace {
   readonly peer: string;
@@ -41,7 +37,17 @@ export function clusterEtcd(shelf: Shelf, cluster: ClusterRecord, place: EtcdPla
     if (!binary || over) return;
     const files = shelf.files(cluster.id);
     const dir = dirOf(name);
-    const spec = { binary, dir, name: peer, ...files, bind, urls, clusterId: cluster.id, initialCluster, initialState };
+    const spec = {
+      binary,
+      dir,
+      name: peer,
+      ...files,
+      bind,
+      urls,
+      token: `weave-${cluster.id}-${cluster.epoch}`,
+      initialCluster,
+      initialState,
+    };
     running = runEtcd(spec, log);
   }
   const alone = () => place.urls.peer.map((url) => `${place.peer}=${url}`).join();
@@ -76,8 +82,7 @@ export function clusterEtcd(shelf: Shelf, cluster: ClusterRecord, place: EtcdPla
       if (cluster.etcd === undefined) return;
       await running?.end();
       running = undefined;
-      for (const name of readdirSync(folder))
-        if (name.startsWith('etcd-')) rmSync(join(folder, name), { recursive: true, force: true });
+      shelf.forgetStore(cluster.id);
       cluster.etcd = undefined;
       shelf.save();
     },

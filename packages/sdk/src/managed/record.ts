@@ -1,8 +1,12 @@
-import { rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Credentials } from './etcd-api.ts';
 import { readIfThere, writeDurably } from './files.ts';
-import { covers, type Identity, makeIdentity, type Subject } from './pki.ts';
+import { covers, type Identity, makeAuthority, makeIdentity, type Subject } from './pki.ts';
+
+/** The membership that a cluster begins with: etcd names it only when it runs. */
+export const FIRST = 'first';
 
 /** A cluster that this host is of, or is about to be of. */
 export interface ClusterRecord {
@@ -11,8 +15,14 @@ export interface ClusterRecord {
   endpoints: string[];
   /** Where each host's control port is. */
   hosts: Record<string, string[]>;
+  /** How often its store was begun: an older one is not it any more. */
+  epoch: number;
+  /** Hosts of it that may not know yet that the store was begun anew, and where their control ports are. */
+  untold?: Record<string, string[]> | undefined;
   /** Begun here, and not yet written down in its own etcd. */
   founding?: boolean;
+  /** Begun here: what this host has is brought into it first. */
+  begun?: boolean;
   /** Another host is of it too. */
   settled: boolean;
   /** Joined with a password: nobody is let in without. */
@@ -47,6 +57,8 @@ export interface Shelf {
   /** This host's own, signed by nobody else: what the control port shows. */
   self(name: string): Identity;
   forget(id: string): void;
+  /** What etcd has on this host. */
+  forgetStore(id: string): void;
 }
 
 export function openShelf(stateDir: string): Shelf {
@@ -83,8 +95,22 @@ export function openShelf(stateDir: string): Shelf {
       return identity;
     },
     forget: (id) => rmSync(folder(id), { recursive: true, force: true }),
+    forgetStore(id) {
+      for (const name of readdirSync(folder(id)))
+        if (name.startsWith('etcd-')) rmSync(join(folder(id), name), { recursive: true, force: true });
+    },
   };
   return shelf;
+}
+
+/** A cluster that begins here: what it needs before its etcd runs, on disk. */
+export function newCluster(shelf: Shelf, endpoints: readonly string[], secured: boolean): ClusterRecord {
+  const id = randomBytes(16).toString('hex');
+  shelf.putAuthority(id, makeAuthority(id));
+  const cluster = { id, epoch: 1, endpoints: [...endpoints], hosts: {}, secured };
+  shelf.record.current = { ...cluster, etcd: FIRST, founding: true, begun: true, settled: false };
+  shelf.save();
+  return shelf.record.current;
 }
 
 interface IdentityFiles {

@@ -25,8 +25,10 @@ export interface Targets {
 }
 
 /** Milliseconds until the next try, at first and at most; each is about half as much again as the one before. */
-const PAUSES: Record<'unreachable' | 'waiting' | 'refused', readonly [number, number]> = {
+const PAUSES: Record<'unreachable' | 'lone' | 'waiting' | 'refused', readonly [number, number]> = {
   unreachable: [500, 15_000],
+  // While this host is of no cluster, the others shall soon know of it.
+  lone: [500, 1500],
   waiting: [150, 1500],
   refused: [5000, 30_000],
 };
@@ -42,7 +44,14 @@ interface Trying {
   done: Promise<void>;
 }
 
-export function createTargets(meet: (address: string) => Promise<Decision>, log: Log): Targets {
+export interface TargetsOptions {
+  meet(address: string): Promise<Decision>;
+  /** Whether this host is of no cluster yet. */
+  isLone(): boolean;
+  readonly log: Log;
+}
+
+export function createTargets({ meet, isLone, log }: TargetsOptions): Targets {
   const all = new Map<string, Trying>();
   const begun = performance.now();
   let since = begun;
@@ -71,14 +80,18 @@ export function createTargets(meet: (address: string) => Promise<Decision>, log:
       target.state = decision === 'together' ? decision : 'waiting';
       return target.state === 'waiting' ? 'waiting' : undefined;
     } catch (thrown) {
-      const error = asWeaveError(thrown);
-      const refused = REFUSALS.includes(error.code);
-      if (error.message !== target.error?.message)
-        log(refused ? 'warn' : 'info', 'cannot connect yet', { to: target.address, error: error.toJSON() });
-      target.error = error;
-      target.state = refused ? 'refused' : 'trying';
-      return refused ? 'refused' : 'unreachable';
+      return failed(target, asWeaveError(thrown));
     }
+  }
+
+  function failed(target: Target, error: WeaveError): keyof typeof PAUSES {
+    const refused = REFUSALS.includes(error.code);
+    if (error.message !== target.error?.message)
+      log(refused ? 'warn' : 'info', 'cannot connect yet', { to: target.address, error: error.toJSON() });
+    target.error = error;
+    target.state = refused ? 'refused' : 'trying';
+    if (refused) return 'refused';
+    return isLone() ? 'lone' : 'unreachable';
   }
 
   const heard = () => {

@@ -1,13 +1,19 @@
 import { CellNeeded, cidr, DEFAULT_NETWORK, fail, sizeOf } from '@weave/core';
 import type { Cluster } from '../cluster/cluster.ts';
-import { lacksRoom, type PoolUse, peerCalled, poolUses, removePeer } from '../cluster/peers.ts';
+import { lacksRoom, peerCalled, poolUses, removePeer } from '../cluster/peers.ts';
+import type { Company } from '../company.ts';
 import type { Host } from '../host.ts';
-import type { Weave } from '../weave.ts';
+import type { PoolUse, Weave } from '../weave.ts';
 
 /** What a host is asked of the others. One that is alone is a cluster of one. */
-export function clusterVerbs(host: Host): Weave['cluster'] {
+export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
   const { state } = host;
-  const joined = (): Cluster => host.cluster ?? fail('WEAVE_NOT_CLUSTERED', `this host is alone`);
+  const joined = (): Cluster => company.cluster ?? fail('WEAVE_NOT_CLUSTERED', `this host is alone`);
+  const managed = () =>
+    company.sharing?.managed ??
+    fail('WEAVE_NOT_CLUSTERED', 'this host finds the others by the store that it was given', {
+      hint: 'Start every host with the same --store; then nothing has to be connected.',
+    });
   return {
     peers: async () =>
       [...state.peers.values()]
@@ -16,21 +22,42 @@ export function clusterVerbs(host: Host): Weave['cluster'] {
           ...(underlay ? { underlay } : {}),
           ...(mtu ? { mtu } : {}),
           self: id === state.self,
-          alive: id === state.self || (host.cluster?.alive.has(id) ?? false),
+          alive: id === state.self || (company.cluster?.alive.has(id) ?? false),
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
-    pools: async () => (host.cluster && state.cluster ? poolUses(host.cluster.context) : aloneWith(host)),
-    remove: async (peer) => {
+    pools: async () => (company.cluster && state.cluster ? poolUses(company.cluster.context) : aloneWith(host)),
+    remove: async (name) => {
       const { context } = joined();
-      return removePeer(context, peerCalled(context, peer));
+      const peer = peerCalled(context, name);
+      const freed = await removePeer(context, peer);
+      await company.sharing?.managed?.remove(peer.id);
+      return freed;
     },
     prime: async () => {
-      if (!host.cluster) return;
-      await host.cluster.joined();
-      for (const { pool, within } of lacksRoom(host.cluster.context, DEFAULT_NETWORK))
-        await host.cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
+      await company.sharing?.joined();
+      if (!company.cluster) return;
+      await company.cluster.joined();
+      for (const { pool, within } of lacksRoom(company.cluster.context, DEFAULT_NETWORK))
+        await company.cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
     },
-    rebuild: async () => joined().rebuild(),
+    rebuild: async () => {
+      await company.sharing?.managed?.rebuild();
+      await joined().rebuild();
+    },
+    connect: async (peers, { replace = false } = {}) => void (await managed().connect(peers, { replace })),
+    forget: async (peers) => managed().forget(peers),
+    targets: async () => company.sharing?.managed?.status().targets.map(({ address }) => address) ?? [],
+    connections: async () => {
+      const traffic = new Map((await company.sharing?.traffic())?.map((each) => [each.address, each]));
+      const none = { packets: 0, bytes: 0 };
+      return (company.sharing?.paths() ?? []).map(({ peer, address, state: reach, since, mtu, rttMs, lossRatio }) => ({
+        ...{ peer, name: state.peers.get(peer)?.name ?? peer, address, state: reach, since, lossRatio },
+        ...(mtu ? { mtu } : {}),
+        ...(rttMs === undefined ? {} : { rttMs }),
+        sent: traffic.get(address)?.sent ?? none,
+        received: traffic.get(address)?.received ?? none,
+      }));
+    },
   };
 }
 

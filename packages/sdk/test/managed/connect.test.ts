@@ -54,7 +54,7 @@ await inOwnNamespace(import.meta.filename, async () => {
     await together(a, b);
     await a.stop();
     await a.start({ addresses: ['127.77.1.1'], bind: ['127.77.1.1'] });
-    await until('they have it', () => b.managed.store?.endpoints.join() === 'https://127.77.1.1:6785');
+    await until('they have it', () => b.managed.store?.endpoints.join() === '127.77.1.1:6785');
     await until('and know where it is', () => b.managed.status().hosts[0]?.control.join() === '127.77.1.1:6783');
     t.equal(b.managed.store?.clusterId, a.managed.store?.clusterId);
   });

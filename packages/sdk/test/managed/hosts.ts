@@ -67,7 +67,7 @@ export function createHosts(defaults: Partial<ManagedOptions> = {}): Hosts {
 
   async function write(through: TestHost, written: TestHost[], value: string | null): Promise<void> {
     const { endpoints, tls } = through.managed.store!;
-    const api = etcdApi(() => endpoints, tls);
+    const api = etcdApi(() => endpoints.map((endpoint) => `https://${endpoint}`), tls);
     await api.commit(
       [],
       written.map(({ id }) => ({ key: ALIVE + id, value })),
@@ -102,3 +102,27 @@ export const together = (...hosts: TestHost[]): Promise<void> =>
     const know = hosts.every(({ managed }) => managed.status().hosts.length === hosts.length);
     return ids.size === 1 && !ids.has(undefined) && know;
   });
+
+/** Hosts of these names, the first one's cluster, all of them alive. */
+export async function clusterOf(hosts: Hosts, names: string): Promise<TestHost[]> {
+  const all: TestHost[] = [];
+  for (const name of names) all.push(await hosts.add(name));
+  for (const host of all.slice(1)) await host.managed.connect([all[0]!.address]);
+  await together(...all);
+  await hosts.alive(all[0]!, ...all);
+  return all;
+}
+
+export const voters = (through: TestHost, names: string) =>
+  until(`${names} are voters`, () => [...through.managed.status().voters].sort().join('') === names, 90_000);
+
+async function withKey<T>(through: TestHost, work: (api: ReturnType<typeof etcdApi>) => Promise<T>): Promise<T> {
+  const { endpoints, tls } = through.managed.store!;
+  const api = etcdApi(() => endpoints.map((endpoint) => `https://${endpoint}`), tls);
+  return work(api).finally(() => api.close());
+}
+const KEY = '/weave/network/n1';
+export const putKey = (through: TestHost) =>
+  withKey(through, (api) => api.commit([], [{ key: KEY, value: 'as before' }]));
+export const getKey = async (through: TestHost) =>
+  (await withKey(through, (api) => api.look([KEY]))).found.get(KEY)?.value;

@@ -12,7 +12,7 @@ import { etcdsOf } from './processes.ts';
 const asStranger = (endpoint: string, tls: object = {}) =>
   new Promise<string>((resolve) => {
     const options = { method: 'POST', rejectUnauthorized: false, ...tls };
-    const sent = request(`${endpoint}/v3/kv/range`, options, (response) => resolve(`${response.statusCode}`));
+    const sent = request(`https://${endpoint}/v3/kv/range`, options, (response) => resolve(`${response.statusCode}`));
     sent.on('error', ({ message }) => resolve(message)).end('{"key":"AA=="}');
   });
 
@@ -106,6 +106,15 @@ await inOwnNamespace(import.meta.filename, async () => {
       await together(...all);
       t.equal(begun(all), 1, 'one of them began it');
     }
+  });
+
+  t.test('a chain of four, whose names go against it', async (t) => {
+    await using hosts = createHosts();
+    const all = await Promise.all(
+      [4, 3, 2, 1].map((name, n) => hosts.add(`host${name}`, { targets: n === 0 ? [] : [`127.77.0.${n}`] })),
+    );
+    await together(...all);
+    t.equal(begun(all), 1);
   });
 
   t.test('thirty join one that is alone, at once', async (t) => {

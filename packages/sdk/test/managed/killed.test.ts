@@ -5,13 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { t } from 'tap';
 import { inOwnNamespace } from '../own-namespace.ts';
 import { until } from './hosts.ts';
-import { type HostProcess, hostProcesses } from './processes.ts';
-
-const together = (...hosts: HostProcess[]) =>
-  until(`${hosts.map(({ id }) => id)} are one cluster`, () => {
-    const ids = new Set(hosts.map(({ told }) => told?.cluster));
-    return ids.size === 1 && !ids.has(undefined) && hosts.every(({ told }) => told?.hosts.length === hosts.length);
-  });
+import { hostProcesses, together } from './processes.ts';
 
 await inOwnNamespace(import.meta.filename, async () => {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
@@ -45,21 +39,6 @@ await inOwnNamespace(import.meta.filename, async () => {
     await until('another runs', () => a.etcdPids.length === 1 && a.etcdPids[0] !== pid);
     const c = hosts.add('c', [b.address]);
     await together(a, b, c);
-  });
-
-  t.test('daemon and etcd killed together, while hosts join: at any moment', async (t) => {
-    for (const moment of [1700, 1900, 2100, 2300, 2600, 2900]) {
-      await using hosts = hostProcesses({ password: 'correct horse' });
-      const a = hosts.add('a', []);
-      const others = [hosts.add('b', [a.address]), hosts.add('c', [a.address])];
-      await delay(moment);
-      const killed = moment % 400 === 100 ? a : others[0]!;
-      await killed.kill();
-      for (const pid of killed.etcdPids) process.kill(pid, 'SIGKILL');
-      killed.start();
-      await together(a, ...others);
-      t.equal([a, ...others].flatMap(({ etcdPids }) => etcdPids).length, 1, `${moment} ms after the start`);
-    }
   });
 
   t.test('a store of one that is lost is said to be, and is no other one', async (t) => {

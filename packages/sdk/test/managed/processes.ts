@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { findProcess } from '../../src/managed/process.ts';
+import { until } from './hosts.ts';
 
 interface Told {
   cluster?: string;
@@ -107,3 +108,10 @@ export function etcdsOf(stateDir: string): number[] {
     .map(Number);
   return all.filter((pid) => findProcess(pid)?.args.some((arg) => arg.startsWith(`--data-dir=${stateDir}/`)));
 }
+
+/** Until these are a cluster, and each knows all of them. */
+export const together = (...hosts: HostProcess[]) =>
+  until(`${hosts.map(({ id }) => id)} are one cluster`, () => {
+    const ids = new Set(hosts.map(({ told }) => told?.cluster));
+    return ids.size === 1 && !ids.has(undefined) && hosts.every(({ told }) => told?.hosts.length === hosts.length);
+  });

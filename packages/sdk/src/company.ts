@@ -1,0 +1,33 @@
+import type { Cluster } from './cluster/cluster.ts';
+import type { Host, Others } from './host.ts';
+import type { Sharing } from './sharing.ts';
+
+/** Those that this host shares networks with. Alone it has neither. */
+export interface Company {
+  /** The way to them. */
+  sharing?: Sharing | undefined;
+  /** What is shared, once there is a directory. */
+  cluster?: Cluster | undefined;
+}
+
+/** What a host asks of its company, whatever that is at the time. */
+export const othersOf = ({ state }: Host, company: Company): Others => ({
+  note(changes) {
+    company.cluster?.note(changes);
+    company.sharing?.note(changes);
+  },
+  allow(decision) {
+    // A host that is about to join takes nothing that may be another's by then.
+    if (!state.cluster && company.sharing?.isJoining()) return company.sharing.joined().then(() => false);
+    return company.cluster?.allow(decision) ?? true;
+  },
+  provide: async (error) => company.cluster?.provide(error) ?? false,
+});
+
+export async function leave(company: Company, forGood: boolean): Promise<void> {
+  const { sharing, cluster } = company;
+  if (sharing) await sharing.close({ leave: forGood });
+  else await cluster?.close({ leave: forGood });
+  company.sharing = undefined;
+  company.cluster = undefined;
+}
