@@ -128,10 +128,17 @@ async function give(context: Context, entry: Entry, wanted: Wish): Promise<void>
   if (state.pools.has(pool)) host.commit(undo);
 }
 
+/** Leased by this host, and taken back in the end: who asked looks at it soon, or never. */
 async function deny(context: Context, { key, revision }: Entry, wanted: Wish, denied: string): Promise<void> {
   const value = JSON.stringify({ ...wanted, denied: denied.slice(0, 500) });
-  // Leased by us, so that it goes also where who asked died.
-  await commitAsMember(context, [{ key, revision }], [{ key, value, leased: true }]);
+  const done = await commitAsMember(context, [{ key, revision }], [{ key, value, leased: true }]);
+  // Who asked may have died.
+  const forget = () => commitAsMember(context, [{ key, revision: done! }], [{ key, value: null }]);
+  if (done !== undefined)
+    context.timers.after(
+      2 * ANSWER_MS,
+      () => void inBackground(context.host.log, 'a wish could not be cleared', forget),
+    );
 }
 
 function holder({ host: { state } }: Context, pool: string, addr: Address): string {
