@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 const outdir = 'dist/bundle';
 
 /** Files of their own, read when they are asked for: only the daemon needs more than a client does, and not all of them all. */
-const APART = { daemon: /\/daemon\.ts$/, etcd: /\/etcd\/directory\.ts$/ };
+const APART = { daemon: /\/daemon\.ts$/, sharing: /\/sharing\.ts$/ };
 
 const apart = {
   name: 'apart',
@@ -19,12 +19,12 @@ const apart = {
   },
 };
 
-/** What of dockerode Weave has no use for: Docker over SSH, and BuildKit's sessions. */
+/** What Weave has no use for: of dockerode Docker over SSH and BuildKit's sessions, of grpc-js telling of its channels. */
 const absent = {
   name: 'absent',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path, importer }) =>
-      /\/(dockerode|docker-modem)\//.test(importer) ? { path, namespace: 'absent' } : undefined,
+      /\/(dockerode|docker-modem|grpc-js)\//.test(importer) ? { path, namespace: 'absent' } : undefined,
     );
     onLoad({ filter: /./, namespace: 'absent' }, () => ({ contents: 'module.exports = {};' }));
   },
@@ -48,7 +48,7 @@ const { metafile } = await build({
     weave: 'src/weave.ts',
     'weave-docker-plugin': 'src/weave-docker-plugin.ts',
     daemon: 'src/daemon.ts',
-    etcd: '../sdk/src/etcd/directory.ts',
+    sharing: '../sdk/src/sharing.ts',
   },
   outdir,
   outExtension: { '.js': '.cjs' },

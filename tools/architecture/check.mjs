@@ -35,7 +35,7 @@ function checkImports({ path, imports, globals }, name, rule) {
     if (imported in packages && imported !== name && !rule.mayImport.includes(imported)) {
       found.push(`${path}:${line}: ${name} may not import ${imported}`);
     }
-    if (specifier.endsWith('/testing') && !path.includes('/testing/')) {
+    if (specifier.endsWith('/testing') && !path.includes('/testing/') && !rule.private) {
       found.push(`${path}:${line}: ${specifier} is for tests`);
     }
   }

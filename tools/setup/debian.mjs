@@ -20,6 +20,8 @@ const needs = [
     why: 'the container image, as there may be no registry',
   },
   { name: 'iputils-ping', commands: ['ping'], why: 'tests send packets with it' },
+  { name: 'etcd-server', commands: ['etcd'], why: 'the directory that hosts share; tests run real ones' },
+  { name: 'openssl', commands: ['openssl'], why: 'tests make certificates with it' },
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
   { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
@@ -27,6 +29,7 @@ const needs = [
 /** What only the benchmarks compare with. */
 const rivals = [
   { name: 'containernetworking-plugins', files: ['/usr/lib/cni/bridge'], why: 'the benchmark compares with CNI' },
+  { name: 'iperf3', commands: ['iperf3'], why: 'the benchmark measures throughput with it' },
   { name: 'netavark', files: ['/usr/lib/podman/netavark'], why: 'the benchmark compares with Podman' },
 ];
 const policy = '/usr/sbin/policy-rc.d';

@@ -27,9 +27,12 @@ export interface RunOptions {
   sockets: readonly string[];
   nameserver?: string;
   logLevel: LogLevel;
-  /** Absent: this host is alone. */
+  /** Absent: hosts that connect run it themselves. */
   etcd?: EtcdOptions | undefined;
-  underlay?: string | undefined;
+  underlay?: string[] | undefined;
+  /** Of the cluster that hosts make by themselves. */
+  password?: string | undefined;
+  peers?: string[] | undefined;
 }
 
 /** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
@@ -75,8 +78,9 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const { stateDir, runDir, sockets, nameserver, etcd, underlay } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
-  const shared = { ...(etcd ? { etcd } : {}), ...(underlay ? { underlay } : {}) };
-  await using weave = await open({ stateDir, runDir, log, ...shared });
+  const { password, peers } = options;
+  const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
+  await using weave = await open({ stateDir, runDir, log, sharing });
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
   await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));

@@ -17,7 +17,8 @@ export interface DaemonOptions {
   storeCert?: string;
   storeKey?: string;
   storeUser?: string;
-  underlay?: string;
+  underlay?: string[];
+  password?: string;
 }
 
 export const stateDirOption = () =>
@@ -66,4 +67,9 @@ export const daemonOptions = (command: Command): Command =>
     .option('--store-cert <file>', 'the certificate to show them')
     .option('--store-key <file>', 'the key of that certificate')
     .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
-    .option('--underlay <ip>', 'the address at which other hosts reach this one; found where it is not said');
+    .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
+    .addOption(
+      new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(
+        'WEAVE_PASSWORD',
+      ),
+    );

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { attachCommand, detachCommand } from './commands/attach.ts';
 import { checkCommand } from './commands/check.ts';
-import { primeCommand, rmpeerCommand } from './commands/cluster.ts';
+import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { daemonCommand } from './commands/daemon.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
@@ -20,6 +20,8 @@ const COMMANDS = {
   attach: attachCommand,
   detach: detachCommand,
   ps: psCommand,
+  connect: connectCommand,
+  forget: forgetCommand,
   prime: primeCommand,
   rmpeer: rmpeerCommand,
   daemon: daemonCommand,

@@ -145,7 +145,7 @@ test('mistakes are answered with the usage', async (t) => {
     [['daemon', 'now'], /too many arguments/, 'weave daemon'],
     [['reset', 'all'], /too many arguments/, 'weave reset'],
     [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
-    [['status', 'x'], /Allowed choices are peers, ipam/, 'weave status'],
+    [['status', 'x'], /Allowed choices are peers, targets/, 'weave status'],
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
   for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))

@@ -18,10 +18,10 @@ export function networkAlias(state: State, network: Network): string | undefined
     const range = pool && state.pools.get(pool)?.range;
     return [cidr, ...(gateway ? [`gateway=${gateway}`] : []), ...(range ? [`range=${range}`] : [])].join(',');
   });
-  const { mtu, multicast, gateway, internal } = network;
+  const { mtu, autoMtu, multicast, gateway, internal } = network;
   const options = [
     ...(internal ? ['internal'] : []),
-    ...(mtu === DEFAULT_MTU ? [] : [`mtu=${mtu}`]),
+    ...(autoMtu || mtu === DEFAULT_MTU ? [] : [`mtu=${mtu}`]),
     ...(multicast ? [] : ['works.weave.multicast=false']),
     ...(gateway === 'engine' ? [] : [`works.weave.gateway=${gateway}`]),
   ];

@@ -1,7 +1,6 @@
 import {
   type Address,
   type Cidr,
-  cidr,
   contains,
   covers,
   formatAddress,
@@ -29,11 +28,14 @@ export class CellNeeded extends WeaveError {
   readonly pool: string;
   /** Where in the pool. */
   readonly within: Cidr;
+  /** Addresses there that are of no use. */
+  readonly except: ReadonlySet<bigint>;
 
-  constructor(pool: string, within: Cidr, message: string) {
+  constructor(pool: string, within: Cidr, message: string, except: ReadonlySet<bigint> = new Set()) {
     super('WEAVE_POOL_EXHAUSTED', message);
     this.pool = pool;
     this.within = within;
+    this.except = except;
   }
 }
 
@@ -48,26 +50,31 @@ export const ownsAddress = ({ cells }: PoolIndex, addr: Address): boolean => cel
 /** One address, as what a cell may also be: given by the owner of the cell around it. */
 export const single = (addr: Address): Cidr => ({ ...addr, length: BITS[addr.family] });
 
-/** The lowest cell of a pool inside `within` that nobody owns. */
-export function freeCell(pool: Cidr, within: Cidr, owned: ReadonlySet<string>): Cidr | undefined {
+/** The lowest cell of a pool inside `within` that nobody owns; past so many where there are more. */
+export function freeCell(pool: Cidr, within: Cidr, owned: ReadonlySet<string>, skip = 0): Cidr | undefined {
   const { first, last } = hostBounds(pool, within);
+  let found: Cidr | undefined;
   for (let value = first; value <= last; ) {
     const cell = cellOf(pool, { family: pool.family, value });
-    if (!owned.has(formatCidr(cell))) return cell;
     value = cell.value + sizeOf(cell);
+    if (owned.has(formatCidr(cell))) continue;
+    found = cell;
+    if (skip-- <= 0) break;
   }
-  return undefined;
+  return found;
 }
 
-/** The cells that what is taken of a pool is in: what a host that was alone so far has to own. */
+/** The cells that what is taken of a pool is in, and that are not this host's: what it has to own. */
 export function cellsInUse(state: State, pool: string): Cidr[] {
   const { cidr: whole, taken, cells } = state.poolIndex(pool);
   const gateways = new Set(state.networkOfPool(pool)?.subnets.flatMap((s) => s.gateway ?? []));
   const found = new Map<string, Cidr>();
   for (const value of taken.keys()) {
     const addr = { family: whole.family, value };
+    const text = formatAddress(addr);
     // A gateway is every host's.
-    if (gateways.has(formatAddress(addr)) || cells.some((cell) => contains(cell, addr))) continue;
+    if (gateways.has(text) || state.leases.get(leaseId(pool, text))?.peer) continue;
+    if (cells.some((cell) => contains(cell, addr))) continue;
     const cell = cellOf(whole, addr);
     found.set(formatCidr(cell), cell);
   }
@@ -78,22 +85,20 @@ export function cellsInUse(state: State, pool: string): Cidr[] {
 export function idleCells(state: State, pool: string): Cidr[] {
   const { cells, taken } = state.poolIndex(pool);
   const busy = new Set<Cidr>();
-  for (const value of taken.keys()) {
-    const at = cells.find((cell) => contains(cell, { family: cell.family, value }));
-    if (at) busy.add(at);
-  }
+  for (const value of taken.keys())
+    for (const cell of cells) if (contains(cell, { family: cell.family, value })) busy.add(cell);
   return cells.filter((cell) => !busy.has(cell));
 }
 
-/** How many addresses this host could hand out of a pool without asking. */
-export function roomIn(state: State, pool: string): number {
+/** Whether this host could hand out so many addresses of a pool without asking. */
+export function hasRoomFor(state: State, pool: string, count: number): boolean {
   const { cells, taken, cidr: whole } = state.poolIndex(pool);
   let room = 0;
-  for (const cell of cells) {
+  for (const cell of cells.toReversed()) {
     const { first, last } = hostBounds(whole, cell);
-    for (let value = first; value <= last; value++) if (!taken.has(value)) room++;
+    for (let value = last; value >= first; value--) if (!taken.has(value) && ++room >= count) return true;
   }
-  return room;
+  return room >= count;
 }
 
 export const cellChange = (pool: string, cell: Cidr, owned: boolean): Change => {
@@ -101,36 +106,117 @@ export const cellChange = (pool: string, cell: Cidr, owned: boolean): Change => 
   return { table: 'cell', id: cellId(pool, record.cidr), record: owned ? record : null };
 };
 
+/** Who has a cell. */
+export interface Owned {
+  readonly cell: Cidr;
+  readonly peer: string;
+}
+
+const isSingle = (cell: Cidr): boolean => cell.length === BITS[cell.family];
+
+/** Who may hand out an address: the owner of that alone, else of the cell around it. */
+export const narrowest = <T extends { cell: Cidr }>(owned: readonly T[], addr: Address): T | undefined =>
+  owned.filter(({ cell }) => contains(cell, addr)).sort((a, b) => b.cell.length - a.cell.length)[0];
+
 /**
- * A cell comes into this host's ownership: with what earlier owners gave of it to others, which is not to be handed
- * out (`given`: single address → who has it).
+ * The records of this host as the owners of a pool's cells say: those that are ours, and what of them others have,
+ * which is not to be handed out.
  */
-export function ownCell(pool: string, cell: Cidr, given: ReadonlyMap<string, string>): Change[] {
-  const leases = [...given].filter(([text]) => covers(cell, cidr(text)));
+export function cellsAsOwned(state: State, pool: string, owned: readonly Owned[]): Change[] {
+  const { cells, taken } = state.poolIndex(pool);
+  const before = new Set(cells.map(formatCidr));
+  const records = [...state.cells].filter(([, cell]) => cell.pool === pool);
+  const ours = owned.filter(({ peer }) => peer === state.self).map(({ cell }) => cell);
+  const after = new Set(ours.map(formatCidr));
+  const others = new Map(
+    owned
+      .filter(({ cell, peer }) => peer !== state.self && isSingle(cell) && ours.some((each) => covers(each, cell)))
+      .map(({ cell, peer }) => [formatAddress(cell), { peer, value: cell.value }]),
+  );
+  const leases = [...state.leases.values()].filter((lease) => lease.pool === pool && lease.peer);
   return [
-    cellChange(pool, cell, true),
-    ...leases.map(([text, peer]): Change => {
-      const address = formatAddress(cidr(text));
-      return { table: 'lease', id: leaseId(pool, address), record: { pool, address, peer } };
-    }),
+    ...records
+      .filter(([, cell]) => !after.has(cell.cidr))
+      .map(([id]): Change => ({ table: 'cell', id, record: null })),
+    ...ours.filter((cell) => !before.has(formatCidr(cell))).map((cell) => cellChange(pool, cell, true)),
+    ...leases.filter(({ address }) => !others.has(address)).map((lease) => leaseChange(pool, lease.address, undefined)),
+    ...[...others]
+      .filter(([text, { peer, value }]) => {
+        const known = state.leases.get(leaseId(pool, text));
+        return known ? known.peer !== undefined && known.peer !== peer : !taken.has(value);
+      })
+      .map(([text, { peer }]) => leaseChange(pool, text, peer)),
   ];
 }
 
-/** Gives one free address of a cell of ours to another host; nothing when it is taken. */
-export function giveAddress(state: State, pool: string, addr: Address, peer: string): Change[] {
-  const { taken } = state.poolIndex(pool);
-  if (taken.has(addr.value)) return [];
-  const address = formatAddress(addr);
-  return [{ table: 'lease', id: leaseId(pool, address), record: { pool, address, peer } }];
+/** What of a pool is used here and is not this host's: a gateway is every host's. */
+export function usedOfOthers(state: State, pool: string, owned: readonly Owned[]): Address[] {
+  const { cidr: whole, taken } = state.poolIndex(pool);
+  const gateways = new Set(state.networkOfPool(pool)?.subnets.flatMap((s) => s.gateway ?? []));
+  return [...taken.keys()]
+    .map((value): Address => ({ family: whole.family, value }))
+    .filter((addr) => {
+      const text = formatAddress(addr);
+      if (gateways.has(text) || state.leases.get(leaseId(pool, text))?.peer) return false;
+      return narrowest(owned, addr)?.peer !== state.self;
+    });
 }
 
+const leaseChange = (pool: string, address: string, peer: string | undefined): Change => ({
+  table: 'lease',
+  id: leaseId(pool, address),
+  record: peer === undefined ? null : { pool, address, peer },
+});
+
+/** What a host that asks can be given of ours: a cell of which nothing is taken, else one address; nothing else. */
+export function giftOf(
+  state: State,
+  pool: string,
+  { peer, address: wanted, within }: { peer: string; address?: Address | undefined; within?: Cidr | undefined },
+): { cell: Cidr; changes: Change[] } | undefined {
+  const idle = within && idleCells(state, pool).findLast((cell) => overlaps(cell, within));
+  if (idle) return { cell: idle, changes: given(state, pool, idle, peer) };
+  const addr = wanted ?? (within && anyFree(state, pool, within));
+  const { taken, cells } = state.poolIndex(pool);
+  if (!addr || taken.has(addr.value) || !cells.some((cell) => contains(cell, addr))) return undefined;
+  return { cell: single(addr), changes: given(state, pool, single(addr), peer) };
+}
+
+function given(state: State, pool: string, cell: Cidr, peer: string): Change[] {
+  const { cells } = state.poolIndex(pool);
+  const isOwn = (each: Cidr) => formatCidr(each) === formatCidr(cell);
+  const isInside = isSingle(cell) && cells.some((each) => !isOwn(each) && covers(each, cell));
+  return [
+    ...(cells.some(isOwn) ? [cellChange(pool, cell, false)] : []),
+    ...(isInside ? [leaseChange(pool, formatAddress(cell), peer)] : []),
+  ];
+}
+
+/** Whether something of this host's own is in a cell. */
+export function isUsed(state: State, pool: string, cell: Cidr): boolean {
+  const { taken } = state.poolIndex(pool);
+  return [...taken].some(
+    ([value, owner]) =>
+      contains(cell, { family: cell.family, value }) && (owner !== '' || !leaseGiven(state, pool, cell, value)),
+  );
+}
+
+const leaseGiven = (state: State, pool: string, { family }: Cidr, value: bigint): boolean =>
+  state.leases.get(leaseId(pool, formatAddress({ family, value })))?.peer !== undefined;
+
 /** Any address of ours that is free. */
-export function anyFree(state: State, pool: string, within: Cidr): Address | undefined {
+export function anyFree(
+  state: State,
+  pool: string,
+  within: Cidr,
+  except: ReadonlySet<bigint> = new Set(),
+): Address | undefined {
   const { cells, taken, cidr: whole } = state.poolIndex(pool);
   for (const cell of cells.filter((each) => overlaps(each, within))) {
     const { first, last } = hostBounds(whole, covers(cell, within) ? within : cell);
     // From its end: what is given away should not make holes where the next one is looked for.
-    for (let value = last; value >= first; value--) if (!taken.has(value)) return { family: whole.family, value };
+    for (let value = last; value >= first; value--)
+      if (!taken.has(value) && !except.has(value)) return { family: whole.family, value };
   }
   return undefined;
 }

@@ -6,13 +6,15 @@ import type { State } from './state.ts';
    What is where in the directory. Each record has one writer, or is changed by compare-and-swap alone.
 
    cluster                               which cluster this is
-   peer/PEER                             a host, by itself; its revision is what proves that it still belongs
+   peer/PEER                             a host, by itself
+   fence/PEER                            rewritten by that host when it comes back: its revision proves that it still
+                                         belongs, and that nothing it began before is yet to come
    alive/PEER                            leased by that host
    definition/guard                      compared and bumped by whoever changes a definition
    definition/pool/POOL, …/network/ID    pools and networks
    cell/POOL/CELL                        who owns a block of addresses
    claim/NETWORK/ADDRESS                 who has an address that is in no pool
-   wish/OWNER/PEER                       what a host asks of the owner of a cell
+   wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; leased by who asks
    on/PEER/NETWORK                       that a host has endpoints there
    endpoint/NETWORK/PEER/ID              an endpoint, by its host
 */
@@ -25,6 +27,7 @@ export const keys = {
   cluster: `${ROOT}cluster`,
   peers: `${ROOT}peer/`,
   peer: (id: string) => `${ROOT}peer/${id}`,
+  fence: (peer: string) => `${ROOT}fence/${peer}`,
   alives: `${ROOT}alive/`,
   alive: (peer: string) => `${ROOT}alive/${peer}`,
   definitions: `${ROOT}definition/`,
@@ -38,7 +41,8 @@ export const keys = {
   claims: (network: string) => `${ROOT}claim/${network}/`,
   claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
   wishes: (owner: string) => `${ROOT}wish/${owner}/`,
-  wish: (owner: string, peer: string) => `${ROOT}wish/${owner}/${peer}`,
+  wish: (owner: string, peer: string, pool: string) => `${ROOT}wish/${owner}/${peer}.${flat(pool)}`,
+  allPresences: `${ROOT}on/`,
   presences: (peer: string) => `${ROOT}on/${peer}/`,
   presence: (peer: string, network: string) => `${ROOT}on/${peer}/${network}`,
   endpoints: (network: string) => `${ROOT}endpoint/${network}/`,
@@ -76,10 +80,24 @@ export function learnDefinitions(state: State, shared: { pools: readonly Pool[];
   const changes: Change[] = [];
   for (const pool of shared.pools.map(mine))
     if (!isSame(state.pools.get(pool.id), pool)) changes.push({ table: 'pool', id: pool.id, record: pool });
-  for (const network of shared.networks.map(mine))
-    if (!isSame(state.networks.get(network.id), network))
-      changes.push({ table: 'network', id: network.id, record: network }, ...gatewaysTaken(state, network));
+  // Each host finds out by itself what fits, and all come to the same.
+  const sized = (network: Network): Network =>
+    network.autoMtu ? { ...network, mtu: state.networks.get(network.id)?.mtu ?? network.mtu } : network;
+  for (const network of shared.networks.map(mine).map(sized))
+    if (!isSame(state.networks.get(network.id), network)) changes.push(...learnNetwork(state, network));
   return changes;
+}
+
+/** What is on it is told anew where its subnets are others: which pool an address is of may have changed. */
+function learnNetwork(state: State, network: Network): Change[] {
+  const before = state.networks.get(network.id);
+  const on = before && !isSame(before.subnets, network.subnets) ? state.endpointsOf(network.id) : [];
+  return [
+    ...on.map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
+    { table: 'network', id: network.id, record: network },
+    ...gatewaysTaken(state, network),
+    ...on.map((e): Change => ({ table: 'endpoint', id: e.id, record: e })),
+  ];
 }
 
 /** A gateway is the same on every host, and no host hands it out. */
@@ -116,12 +134,13 @@ export function dropNetwork(state: State, id: string): Change[] {
   ];
 }
 
+/** A pool with all that is known of it; its cells are this host's until the directory has heard. */
 export function dropPool(state: State, pool: string): Change[] {
   const of = <T extends { pool: string }>(table: Map<string, T>) =>
-    [...table].filter(([, record]) => record.pool === pool).map(([id]) => id);
+    [...table].filter(([, record]) => record.pool === pool);
   return [
-    ...of(state.leases).map((id): Change => ({ table: 'lease', id, record: null })),
-    ...of(state.cells).map((id): Change => ({ table: 'cell', id, record: null })),
+    ...of(state.leases).map(([id]): Change => ({ table: 'lease', id, record: null })),
+    ...of(state.cells).map(([id, cell]): Change => ({ table: 'cell', id, record: { ...cell, leaving: true } })),
     { table: 'pool', id: pool, record: null },
   ];
 }

@@ -1,6 +1,6 @@
 import { type Address, address, cidr, formatAddress, formatCidr } from './address.ts';
 import { fail } from './errors.ts';
-import { learnLease } from './ipam.ts';
+import { learnLease, mustBeOwn } from './ipam.ts';
 import type { Change, Endpoint, Network, PublishedPort } from './model.ts';
 import { addressMac, hashMac } from './names.ts';
 import type { State } from './state.ts';
@@ -37,7 +37,10 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
   };
   const existing = state.endpoints.get(spec.id);
   if (existing) return sameOrFail(existing, endpoint);
-  for (const text of addresses) mustBeUnused(state, network, cidr(text));
+  for (const text of addresses) {
+    mustBeUnused(state, network, cidr(text));
+    mustBeOwnPooled(state, network, cidr(text));
+  }
   if (spec.mac) mustBeOwnMac(state, network, endpoint.mac);
   // An engine that calls again after we died is still holding what we may have given up meanwhile.
   const leases = addresses.flatMap((text) => learnLease(state, network, formatAddress(cidr(text))));
@@ -92,6 +95,11 @@ export function mustBeUnused(state: State, network: Network, addr: Address): voi
   if (!owner && !isGateway) return;
   const who = owner ? holderOf(state, owner) : 'the gateway';
   fail('WEAVE_ADDRESS_IN_USE', `${text} on network ${network.name} is in use by ${who}`);
+}
+
+function mustBeOwnPooled(state: State, network: Network, addr: Address): void {
+  const pool = state.subnetOf(network, addr)?.pool;
+  if (pool) mustBeOwn(state, pool, addr);
 }
 
 /** A bridge sends what is for a MAC to one of its ports: of two that have the same, the other hears nothing. */

@@ -50,7 +50,7 @@ export {
 } from './errors.ts';
 export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
-export { admitted } from './join.ts';
+export { type Arrival, admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';
 export { LEAST_MTU, type MeasuredPath, networkMtu, roomOf, VXLAN_OVERHEAD } from './mtu.ts';

@@ -14,6 +14,7 @@ import {
   subnet,
 } from './address.ts';
 import { CellNeeded, ownsAddress, single } from './cells.ts';
+import { dropPool } from './directory.ts';
 import { fail } from './errors.ts';
 import { type Change, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
 import type { State } from './state.ts';
@@ -107,13 +108,7 @@ function keeper(state: State, pool: string): Network | undefined {
 export const returnPool = (state: State, id: string): Change[] => (keeper(state, id) ? [] : releasePool(state, id));
 
 /** Gives a pool back with all that an engine holds of it. Unknown ids are a success. */
-export function releasePool(state: State, id: string): Change[] {
-  if (!state.pools.has(id)) return [];
-  const changes: Change[] = [];
-  for (const [key, lease] of state.leases)
-    if (lease.pool === id) changes.push({ table: 'lease', id: key, record: null });
-  return [...changes, { table: 'pool', id, record: null }];
-}
+export const releasePool = (state: State, id: string): Change[] => (state.pools.has(id) ? dropPool(state, id) : []);
 
 /** The lowest free address of a pool, inside `window` where one is given. Throws WEAVE_POOL_EXHAUSTED, CellNeeded. */
 export function lowestFree(
@@ -136,7 +131,7 @@ export function lowestFree(
     if (value <= last) return { family: index.cidr.family, value };
   }
   const message = `no address is free in ${formatCidr(area)} of network ${state.networkOfPool(id)?.name ?? id}`;
-  if (state.cluster) throw new CellNeeded(id, area, message);
+  if (state.cluster) throw new CellNeeded(id, area, message, alsoTaken);
   return fail('WEAVE_POOL_EXHAUSTED', `${message}: ${index.taken.size} are in use`);
 }
 
@@ -152,12 +147,17 @@ export function mustBeFree(state: State, id: string, addr: Address, unless?: str
   const { taken, cidr: pool } = index;
   if (!contains(pool, addr)) fail('WEAVE_INVALID_ADDRESS', `${formatAddress(addr)} is not in ${formatCidr(pool)}`);
   const owner = taken.get(addr.value);
-  if (owner === undefined && state.cluster && !ownsAddress(index, addr))
-    throw new CellNeeded(id, single(addr), `${formatAddress(addr)} is in no block of addresses of this host`);
+  if (owner === undefined) mustBeOwn(state, id, addr);
   if (owner === undefined || owner === unless) return;
   const endpoint = state.endpoints.get(owner);
   const who = endpoint ? `container ${endpoint.container?.name ?? endpoint.id.slice(0, 12)}` : 'the engine';
   fail('WEAVE_ADDRESS_IN_USE', `${formatAddress(addr)} is in use by ${who}`);
+}
+
+/** Throws CellNeeded when another host may hand this address out, or has. */
+export function mustBeOwn(state: State, id: string, addr: Address): void {
+  if (state.cluster && !isGateway(state, id, formatAddress(addr)) && !ownsAddress(state.poolIndex(id), addr))
+    throw new CellNeeded(id, single(addr), `${formatAddress(addr)} is in no block of addresses of this host`);
 }
 
 /** Leases an address to an engine: the lowest free one, or the one asked for. */
@@ -191,5 +191,7 @@ const isGateway = (state: State, pool: string, text: string): boolean =>
 export function releaseAddress(state: State, pool: string, text: string): Change[] {
   if (isGateway(state, pool, text)) return [];
   const id = leaseId(pool, text);
-  return state.leases.has(id) ? [{ table: 'lease', id, record: null }] : [];
+  const lease = state.leases.get(id);
+  // What another host was given is not the engine's to give back.
+  return lease && !lease.peer ? [{ table: 'lease', id, record: null }] : [];
 }

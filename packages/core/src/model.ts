@@ -37,6 +37,8 @@ export interface Network {
   readonly subnets: readonly Subnet[];
   /** Bytes, of every link of the network. */
   readonly mtu: number;
+  /** Nobody chose its MTU: it is what fits between its hosts. */
+  readonly autoMtu?: true;
   /** Whether containers get a route for 224.0.0.0/4 over this network. */
   readonly multicast: boolean;
   readonly gateway: Gateway;
@@ -70,6 +72,8 @@ export interface Lease {
 export interface Cell {
   readonly pool: string;
   readonly cidr: string;
+  /** Its pool is gone: nothing is handed out of it, and the directory has still to hear of that. */
+  readonly leaving?: true;
 }
 
 /** A network as this host's engine calls it, where that is not our id for it: another host's engine made it. */
@@ -84,6 +88,8 @@ export interface Self {
   readonly peer: string;
   /** The id of the cluster; absent while it is alone. */
   readonly cluster?: string;
+  /** Which of its directories: one that was lost is made anew from what hosts know. */
+  readonly incarnation?: string;
 }
 
 export interface PublishedPort {

@@ -14,14 +14,21 @@ const hashName = (text: string, length = 11): string =>
 export const hashId = (...parts: string[]): string =>
   digest(parts.join('\0')).reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), '');
 
+/** Those of a network are asked for with each of its endpoints. */
+function remembered(make: (network: string) => string): (network: string) => string {
+  const known = new Map<string, string>();
+  return (network) => known.get(network) ?? known.set(network, make(network)).get(network)!;
+}
+
 const shardKey = (network: string, shard: number) => (shard === 0 ? network : `${network}/${shard}`);
 
 /** Links in the switch namespace. */
-export const bridgeName = (network: string, shard = 0) => `wb${hashName(shardKey(network, shard))}`;
+export const bridgeName = (network: string, shard = 0) => bridgeNameOf(shardKey(network, shard));
+const bridgeNameOf = remembered((key) => `wb${hashName(key)}`);
 /** The pair that joins a further bridge of a network to its first: the end on the further one, and on the first. */
 export const trunkName = (network: string, shard: number) => `wt${hashName(shardKey(network, shard))}`;
 export const rootPortName = (network: string, shard: number) => `wr${hashName(shardKey(network, shard))}`;
-export const vxlanName = (network: string) => `wx${hashName(network)}`;
+export const vxlanName = remembered((network) => `wx${hashName(network)}`);
 export const portName = (endpoint: string) => `wv${hashName(endpoint)}`;
 /** The bridge's port that leads to the host, of a network whose gateway is Weave. */
 export const uplinkName = (network: string) => `wu${hashName(network)}`;

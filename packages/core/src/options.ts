@@ -1,11 +1,13 @@
 import { fail } from './errors.ts';
 import { DEFAULT_MTU, type Gateway, type Network } from './model.ts';
 
-export type NetworkOptions = Pick<Network, 'mtu' | 'multicast' | 'gateway' | 'internal'>;
+export type NetworkOptions = Pick<Network, 'mtu' | 'autoMtu' | 'multicast' | 'gateway' | 'internal'>;
 
 const GATEWAYS: readonly Gateway[] = ['engine', 'weave', 'none'];
 
 type Parsed = Partial<NetworkOptions>;
+
+const MTU_OPTIONS = new Set(['mtu', 'com.docker.network.driver.mtu']);
 
 /** As `--opt` and `--ipam-opt`: the network of Weave's that an engine's is to be. */
 export const NETWORK_OPTION = 'works.weave.network';
@@ -33,7 +35,9 @@ function parseMtu(value: string): Parsed | undefined {
 
 /** Options of a network as a user writes them. Throws WEAVE_UNKNOWN_OPTION or WEAVE_INVALID_OPTION. */
 export function networkOptions(given: Readonly<Record<string, string>>, internal: boolean): NetworkOptions {
-  const options: NetworkOptions = { mtu: DEFAULT_MTU, multicast: true, gateway: 'engine', internal };
+  const isChosen = Object.keys(given).some((name) => MTU_OPTIONS.has(name));
+  const auto = isChosen ? {} : { autoMtu: true as const };
+  const options: NetworkOptions = { mtu: DEFAULT_MTU, ...auto, multicast: true, gateway: 'engine', internal };
   for (const [name, value] of Object.entries(given)) {
     const option = Object.hasOwn(NETWORK_OPTIONS, name) ? NETWORK_OPTIONS[name] : undefined;
     if (!option)

@@ -1,6 +1,5 @@
-import { cidr, formatAddress } from './address.ts';
 import { type Resource, SWITCH } from './kernel.ts';
-import type { Endpoint, Network, VXLAN_PORT } from './model.ts';
+import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
 import type { State } from './state.ts';
 
@@ -71,7 +70,7 @@ const neighbour = (network: string, address: string, mac: string): Resource => (
 export function onOverlay(state: State, { id, network, peer, mac, addresses }: Endpoint): Resource[] {
   if (!isSpread(state, network)) return [];
   const known = addresses
-    .map((text) => formatAddress(cidr(text)))
+    .map((text) => text.slice(0, text.indexOf('/')))
     .filter((address) => state.addressOwner(network, address) === id)
     .map((address) => neighbour(network, address, mac));
   if (peer === state.self) return known;

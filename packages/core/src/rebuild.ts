@@ -91,8 +91,9 @@ function learnNetwork(draft: State, network: EngineView['networks'][number], now
   ];
   for (const text of held) take(learnLease(draft, draft.network(id), text));
   for (const endpoint of network.endpoints) learnEndpoint(draft, id, endpoint, take);
+  // Of one that is bound the engine was given none.
   for (const { cidr: text, gateway, ours } of network.subnets)
-    if (ours && !gateway) take(learnUnnamedGateway(draft, id, text));
+    if (ours && !gateway && id === network.id) take(learnUnnamedGateway(draft, id, text));
 }
 
 /** Where the user named no gateway the engine does not tell it, but it was the first address that it asked for. */

@@ -205,9 +205,9 @@ export class State {
 
   #indexCell(cell: Cell, enter: boolean): void {
     const index = this.#poolIndex.get(cell.pool);
-    if (!index) return;
+    if (!index || cell.leaving) return;
     const block = cidr(cell.cidr);
-    const others = index.cells.filter(({ value }) => value !== block.value);
+    const others = index.cells.filter(({ value, length }) => value !== block.value || length !== block.length);
     index.cells = enter ? [...others, block].sort((a, b) => (a.value < b.value ? -1 : 1)) : others;
     if (enter && block.value < index.lowest) index.lowest = block.value;
   }
@@ -226,9 +226,9 @@ export class State {
       shards[shard] = shards[shard]! + (enter ? 1 : -1);
       while (shards.at(-1) === 0) shards.pop();
       this.#shards.set(network, shards);
+      own(this.#byPort, portName(id), id, enter);
     }
     own(this.#byMac, `${network} ${endpoint.mac}`, id, enter);
-    own(this.#byPort, portName(id), id, enter);
     for (const text of endpoint.addresses) {
       const plain = formatAddress(cidr(text));
       own(this.#byAddress, `${network} ${plain}`, id, enter);
@@ -244,7 +244,7 @@ export class State {
     if (!index) return;
     const { value } = address(lease.address);
     if (enter) index.taken.set(value, owner);
-    else {
+    else if (index.taken.get(value) === owner) {
       index.taken.delete(value);
       if (value < index.lowest) index.lowest = value;
     }

@@ -11,10 +11,7 @@ import {
   joined,
   network,
   OUT,
-  other,
-  peer,
   readable,
-  remote,
   stateOf,
   WEB,
   withoutSwitch,
@@ -100,48 +97,6 @@ t.test('desired', async (t) => {
         veth switch wv‹web› (wb‹in›, up) ↔ /proc/1/ns/net ethwe-in 5a:77:0a:03:00:01 (up) mtu 1430
         address /proc/1/ns/net ethwe-in 10.3.0.1/16
         route /proc/1/ns/net ethwe-in 224.0.0.0/4 if absent
-      `,
-    },
-    {
-      name: 'two hosts',
-      state: stateOf(
-        peer({ id: SELF, name: 'h1', underlay: '192.0.2.1' }),
-        peer(other),
-        peer({ id: 'e'.repeat(32), name: 'h3', underlay: '192.0.2.3' }),
-        peer({ id: 'd'.repeat(32), name: 'unreachable' }),
-        BLUE,
-        attached('blue'),
-        remote('blue', 3, 'e'.repeat(32), '10.2.0.3/16'),
-        remote('blue', 4, other.id, '10.2.0.4/16'),
-        remote('blue', 5, other.id, '10.2.0.5/16'),
-        remote('blue', 6, 'd'.repeat(32), '10.2.0.6/16'),
-      ),
-      want: `
-      network/blue
-        bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
-        vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
-        sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
-        sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
-        sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
-        fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
-        fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.3
-      endpoint/web
-        veth switch wv‹web› (wb‹blue›, up) ↔ /proc/1/ns/net ethwe-blue 5a:77:0a:02:00:01 (up) mtu 1430
-        address /proc/1/ns/net ethwe-blue 10.2.0.1/16
-        address /proc/1/ns/net ethwe-blue fd02::1/64
-        route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
-      entries/web
-        neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
-        neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
-      entries/e3
-        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.3
-        neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
-      entries/e4
-        fdb switch wx‹blue› 5a:77:00:00:00:04 → 192.0.2.2
-        neighbour switch wb‹blue› 10.2.0.4 5a:77:00:00:00:04
-      entries/e5
-        fdb switch wx‹blue› 5a:77:00:00:00:05 → 192.0.2.2
-        neighbour switch wb‹blue› 10.2.0.5 5a:77:00:00:00:05
       `,
     },
     {

@@ -72,6 +72,37 @@ t.test('cut off while a call is on its way: it was done or not, and rejects', as
   t.equal(shared.entries().length, 1);
 });
 
+t.test('cut off while news is on its way: it comes when healed; what was undone meanwhile is not told', async (t) => {
+  const shared = memoryDirectory();
+  const [directory, other] = [shared.client(), shared.client()];
+  const told: string[] = [];
+  const reached: boolean[] = [];
+  directory.follow('k', (news) => told.push(...news.entries.map(({ value }) => value)));
+  directory.onReach((reachable) => reached.push(reachable));
+  await settled();
+  const committed = other.commit({ writes: [{ key: 'k', value: '1' }] });
+  while (shared.entries().length === 0) await Promise.resolve();
+  directory.cut();
+  directory.heal();
+  directory.cut();
+  await settled();
+  t.strictSame([await committed, told, reached], [2, [], [true, false]]);
+  directory.heal();
+  directory.cut();
+  directory.heal();
+  await settled();
+  t.strictSame([told, reached], [['1'], [true, false, true]]);
+});
+
+t.test('its data lost, it begins with the revisions of a new one', async (t) => {
+  const shared = memoryDirectory();
+  const directory = shared.client();
+  const write = (value: string) => directory.commit({ writes: [{ key: 'k', value }] });
+  t.strictSame([await write('1'), await write('2')], [2, 3]);
+  shared.loseData();
+  t.equal(await write('3'), 2);
+});
+
 t.test('held back, calls and news wait; the lease of a client expires when it is told to', async (t) => {
   const shared = memoryDirectory();
   const [directory, other] = [shared.client(), shared.client()];

@@ -124,6 +124,14 @@ export const HOSTS = [
   attached('blue'),
   remote('blue', 3, other.id, '10.2.0.3/16'),
 ];
+/** Made on the other host. */
+export const FOREIGN: Step[] = [
+  ...HOSTS.slice(0, 3),
+  (state) => {
+    const network = state.network('blue');
+    return [{ table: 'network', id: network.id, record: { ...network, origin: other.id } }];
+  },
+];
 export const on = (name: string) => stateOf(network(name, [])).network(name).id;
 const WV = portName(stateOf(...BOTH).endpointsIn(`4:${WEB}`)[0]!.id);
 export const near = { netns: SWITCH, name: WV };

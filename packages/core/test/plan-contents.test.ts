@@ -2,7 +2,9 @@ import { bridgeName, gatewayName, HOST, portName, SWITCH } from '@weave/core';
 import t from 'tap';
 import { vxlanName } from '../src/names.ts';
 import { hex } from './given.ts';
-import { attached, type Drift, HOSTS, link, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+import { attached, type Drift, HOSTS, link, near, OUT, on, repairs, stateOf, WEB } from './golden.ts';
+
+const onBridge = () => ({ netns: SWITCH, link: bridgeName(on('blue')) });
 
 t.test('plan: what is on links, and sysctls', async (t) => {
   const table: Drift[] = [
@@ -125,6 +127,63 @@ t.test('plan: what is on links, and sysctls', async (t) => {
         fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
       entries/e3
         fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
+      `,
+    },
+    {
+      name: 'a bridge’s entry is missing, and what nobody gave it is there',
+      state: stateOf(...HOSTS),
+      ops: [
+        { op: 'setLink', netns: SWITCH, name: vxlanName(on('blue')), master: '' },
+        { op: 'setLink', netns: SWITCH, name: vxlanName(on('blue')), master: bridgeName(on('blue')) },
+        {
+          op: 'addFdb',
+          netns: SWITCH,
+          link: vxlanName(on('blue')),
+          mac: '02:00:00:00:00:99',
+          destination: '192.0.2.2',
+        },
+        { op: 'addFdb', netns: SWITCH, link: near.name, mac: '02:00:00:00:00:98' },
+      ],
+      want: `
+      network/blue
+        vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+        delete fdb switch wx‹blue› 02:00:00:00:00:99 → 192.0.2.2
+        delete fdb switch wx‹blue› 02:00:00:00:00:99
+      endpoint/web
+        delete fdb switch wv‹web› 02:00:00:00:00:98
+      entries/e3
+        fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
+      `,
+    },
+    {
+      name: 'neighbours of a bridge: one is missing, one is another’s, one is nobody’s',
+      state: stateOf(...HOSTS),
+      ops: [
+        { op: 'deleteNeighbour', ...onBridge(), address: '10.2.0.3', mac: '5a:77:00:00:00:03' },
+        { op: 'addNeighbour', ...onBridge(), address: 'fd02::1', mac: '02:00:00:00:00:99' },
+        { op: 'addNeighbour', ...onBridge(), address: '10.2.9.9', mac: '02:00:00:00:00:99' },
+      ],
+      want: `
+      network/blue
+        delete neighbour switch wb‹blue› 10.2.9.9 02:00:00:00:00:99
+      entries/web
+        neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
+      entries/e3
+        neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      `,
+    },
+    {
+      name: 'IPv6 turned on everywhere: turning it off takes a bridge’s along',
+      state: stateOf(...HOSTS),
+      ops: [{ op: 'setSysctl', netns: SWITCH, key: 'net/ipv6/conf/all/disable_ipv6', value: '0' }],
+      want: `
+      switch
+        sysctl switch net/ipv6/conf/all/disable_ipv6 1
+        sysctl switch net/ipv6/conf/default/disable_ipv6 1
+      network/blue
+        sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
+      entries/web
+        neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
       `,
     },
     {

@@ -17,11 +17,13 @@ import {
   attached,
   BLUE,
   engineEndpoint,
+  FOREIGN,
   golden,
   HOSTS,
   joined,
   OUT,
   other,
+  peer,
   readable,
   remote,
   type Step,
@@ -30,6 +32,7 @@ import {
 } from './golden.ts';
 
 t.test('transition', async (t) => {
+  const third = { id: 'e'.repeat(32), name: 'h3', underlay: '192.0.2.3' };
   const table: { name: string; before: Step[]; verb: Step; want: string }[] = [
     {
       name: 'a network',
@@ -191,6 +194,65 @@ t.test('transition', async (t) => {
       delete neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
       `,
     },
+    {
+      name: 'an endpoint of another host is on a third one now',
+      before: [...HOSTS, peer(third)],
+      verb: remote('blue', 3, third.id, '10.2.0.3/16'),
+      want: `
+      bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
+      vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+      delete fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
+      sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
+      sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
+      fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.3
+      fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.3
+      neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      `,
+    },
+    {
+      name: 'the first endpoint here of a network that others made',
+      before: [...FOREIGN, remote('blue', 3, other.id, '10.2.0.3/16')],
+      verb: engineEndpoint('blue', 2, '10.2.0.9/16'),
+      want: `
+      bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
+      vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+      sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
+      sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
+      sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
+      fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      neighbour switch wb‹blue› 10.2.0.9 5a:77:0a:02:00:09
+      fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.2
+      neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      `,
+    },
+    {
+      name: 'the last one goes',
+      before: [...FOREIGN, remote('blue', 3, other.id, '10.2.0.3/16'), engineEndpoint('blue', 2, '10.2.0.9/16')],
+      verb: (state) => deleteEndpoint(state, hex(2)),
+      want: `
+      delete link switch wx‹blue›
+      delete link switch wb‹blue›
+      `,
+    },
+    {
+      name: 'another host is elsewhere now',
+      before: HOSTS,
+      verb: peer({ ...other, underlay: '192.0.2.9' }),
+      want: `
+      bridge switch wb‹blue› 52:9f:c9:b6:08:3a mtu 1430 "weave blue 10.2.0.0/16 fd02::/64"
+      vxlan switch wx‹blue› (wb‹blue›) vni 10471862 port 4789 mtu 1430 local 192.0.2.1
+      delete fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.2
+      sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
+      sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
+      sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
+      fdb switch wx‹blue› 00:00:00:00:00:00 → 192.0.2.9
+      neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
+      neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01
+      fdb switch wx‹blue› 5a:77:00:00:00:03 → 192.0.2.9
+      neighbour switch wb‹blue› 10.2.0.3 5a:77:00:00:00:03
+      `,
+    },
   ];
   for (const { name, before, verb, want } of table) {
     const state = stateOf(...before);
@@ -208,3 +270,22 @@ t.test('transition', async (t) => {
     t.equal(found, golden(want), name);
   }
 });
+
+t.test('one endpoint of another host costs itself, however many there are', async (t) => {
+  const state = stateOf(...HOSTS);
+  const seen = { ...state.endpoint(hex(3)) };
+  for (let n = 100; n < 10_100; n++) {
+    const addresses = [`10.2.${n >> 8}.${n & 255}/16`];
+    state.apply([{ table: 'endpoint', id: hex(n), record: { ...seen, id: hex(n), addresses, mac: macOf(n) } }]);
+  }
+  const come: Change = {
+    table: 'endpoint',
+    id: hex(99),
+    record: { ...seen, id: hex(99), addresses: [], mac: macOf(9) },
+  };
+  for (const change of [come, { table: 'endpoint', id: hex(100), record: null } as const])
+    t.strictSame(consequences(state, [change]), { networks: new Set(), endpoints: new Set([change.id]) });
+});
+
+const macOf = (n: number) =>
+  `5a:77:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`;

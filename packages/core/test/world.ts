@@ -122,6 +122,7 @@ export function digest(state: State): string {
         .map((e) => e.id)
         .sort()}`,
       `${id} spreads ${state.shardsOf(id)}`,
+      `${id} is on ${[...state.membersOf(id)].sort()}`,
     ]),
     ...endpoints.flatMap((e) => [
       ...e.addresses.map((a) => `${a} ${state.addressOwner(e.network, a.split('/')[0]!)}`),

@@ -17,13 +17,14 @@ export const ipamDriver = (): Methods => ({
       throw new WeaveError('WEAVE_UNKNOWN_OPTION', `unknown IPAM option ${unknown}`, {
         hint: `The weave IPAM driver knows ${NETWORK_OPTION}: the name of a weave network whose addresses to use.`,
       });
-    const { id, cidr } = await weave.pools.request({
+    const { id, cidr, noGateway } = await weave.pools.request({
       family: body.V6 ? 6 : 4,
       cidr: body.Pool || undefined,
       range: body.SubPool || undefined,
       network: network || undefined,
     });
-    return { PoolID: id, Pool: cidr, Data: {} };
+    // Else the engine would ask for an address of its own, another one on each host.
+    return { PoolID: id, Pool: cidr, Data: noGateway ? { [wire.GATEWAY]: cidr } : {} };
   }),
   'IpamDriver.ReleasePool': method(wire.ReleasePool, async (weave, { PoolID }) => {
     if (PoolID) await weave.pools.release(PoolID);

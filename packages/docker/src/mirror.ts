@@ -103,7 +103,7 @@ const isToBeShared = ({ id, name, owner }: Network): boolean =>
   name !== DEFAULT_NETWORK && (owner === 'weave' || !id.startsWith(name));
 
 /** The same network, as this engine is to make it. */
-export function engineNetwork({ id, name, subnets, internal, mtu, multicast, gateway }: Network) {
+export function engineNetwork({ id, name, subnets, internal, mtu, autoMtu, multicast, gateway }: Network) {
   return {
     Name: name,
     CheckDuplicate: true,
@@ -117,7 +117,7 @@ export function engineNetwork({ id, name, subnets, internal, mtu, multicast, gat
     },
     Options: {
       [NETWORK_OPTION]: id,
-      mtu: String(mtu),
+      ...(autoMtu ? {} : { mtu: String(mtu) }),
       'works.weave.multicast': String(multicast),
       'works.weave.gateway': gateway,
     },

@@ -10,6 +10,8 @@ const EndpointID = Type.String({ pattern: '^[0-9a-f]{64}$' });
 const Maybe = <S extends TSchema>(schema: S) => Type.Optional(Type.Union([schema, Type.Null()]));
 const Strings = Type.Record(Type.String({ maxLength: 255 }), Text);
 
+/** In an answer to RequestPool: there is one already. */
+export const GATEWAY = 'com.docker.network.gateway';
 export const GENERIC = 'com.docker.network.generic';
 export const INTERNAL = 'com.docker.network.internal';
 export const PORTMAP = 'com.docker.network.portmap';

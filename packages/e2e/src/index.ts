@@ -11,6 +11,6 @@ export { failpoints, type Mortal, mortal } from './mortal.ts';
 export { cutPower } from './power.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export { random } from './random.ts';
-export { learn, recordsOf } from './records.ts';
+export { learn, recordsOf, told } from './records.ts';
 export type { Underlay, UnderlayOptions } from './underlay.ts';
 export { quiet, settled, switchLinks, witness } from './witness.ts';

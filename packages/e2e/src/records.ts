@@ -25,3 +25,16 @@ export async function learn(host: Host, changes: readonly Change[]): Promise<voi
     for (const { table, id, record } of JSON.parse(readFileSync(0))) put.run(table, id, JSON.stringify(record));`;
   await host.exec(script(write), { stdin: JSON.stringify(changes) });
 }
+
+/** What a host would tell the others: of itself, and of its endpoints what is not its own business. */
+export async function told(host: Host, underlay: string): Promise<Change[]> {
+  const records = await recordsOf(host);
+  const self = records.find(({ table }) => table === 'self')!.record as { peer: string };
+  return records.flatMap((change): Change[] => {
+    if (change.table === 'peer' && change.id === self.peer)
+      return [{ ...change, record: { id: self.peer, name: host.name, underlay } }];
+    if (change.table !== 'endpoint' || change.record?.peer !== self.peer) return [];
+    const { sandbox: _, ...record } = change.record;
+    return [{ ...change, record }];
+  });
+}

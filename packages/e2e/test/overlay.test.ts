@@ -1,6 +1,6 @@
 import type { Change, Network } from '@weave/core';
 import tap, { type Test, test } from 'tap';
-import { captured, createLab, type Frame, type Host, learn, recordsOf } from '../src/index.ts';
+import { captured, createLab, type Frame, type Host, learn, recordsOf, told } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 3, docker: false });
 const [h1, h2, h3] = lab.hosts as [Host, Host, Host];
@@ -36,31 +36,17 @@ const forget = () => Promise.all(PLACES.map(({ host, name }) => on(host, name, '
 /** ARP and neighbour discovery. */
 const questions = (frames: readonly Frame[]) => frames.filter(({ text }) => /ARP|neighbor/.test(text));
 
-/** Every host's records without what only it needs, as a directory would tell them; while no daemon runs. */
+/** Tells every host what the others have, as a directory would, and what networks h1 made; while no daemon runs. */
 async function exchange(underlay: (host: Host) => string): Promise<void> {
-  const told = await Promise.all(
-    lab.hosts.map(async (host) => {
-      const records = await recordsOf(host);
-      const self = records.find(({ table }) => table === 'self')!.record as { peer: string };
-      return { host, self: self.peer, records };
-    }),
-  );
-  const origin = told[0]!.self;
-  const shared = told[0]!.records.flatMap((change): Change[] => {
+  const all = await Promise.all(lab.hosts.map((host) => told(host, underlay(host))));
+  const [origin] = all[0]!.flatMap(({ table, id }) => (table === 'peer' ? id : []));
+  const shared = (await recordsOf(h1)).flatMap((change): Change[] => {
     if (change.table === 'pool' || change.table === 'lease') return [change];
     if (change.table !== 'network' || !change.record || change.record.name === 'weave') return [];
-    return [{ ...change, record: { ...change.record, origin } }];
+    return [{ ...change, record: { ...change.record, origin: origin! } }];
   });
-  const everywhere = told.flatMap(({ host, self, records }): Change[] => [
-    { table: 'peer', id: self, record: { id: self, name: host.name, underlay: underlay(host) } },
-    ...records.flatMap((change): Change[] => {
-      if (change.table !== 'endpoint' || change.record?.peer !== self) return [];
-      const { sandbox: _, ...record } = change.record;
-      return [{ ...change, record }];
-    }),
-  ]);
-  for (const { host, self } of told) {
-    const news = everywhere.filter(({ table, record }) => table !== 'endpoint' || record?.peer !== self);
+  for (const [index, host] of lab.hosts.entries()) {
+    const news = all.flatMap((each, of) => each.filter(({ table }) => table === 'peer' || of !== index));
     await learn(host, host === h1 ? news : [...shared, ...news]);
   }
 }

@@ -9,7 +9,7 @@ const PATIENCE_MS = 1500;
 const AT_ONCE = 32;
 
 /** Mends what others break, soon after it is told; only what it is about. Answers how to end that. */
-export function mendDrift({ reconciler, datapath, log }: Host): () => void {
+export function mendDrift({ reconciler, datapath, isEcho, log }: Host): () => void {
   let links = new Set<string>();
   let filters = new Set<string>();
   let lost = false;
@@ -20,7 +20,7 @@ export function mendDrift({ reconciler, datapath, log }: Host): () => void {
 
   function hear(changed: Changed): void {
     if (ended) return;
-    for (const link of changed.links) links.add(link);
+    for (const link of changed.links) if (!isEcho(link)) links.add(link);
     for (const netns of changed.filters) filters.add(netns);
     lost ||= changed.lost;
     since ??= performance.now();

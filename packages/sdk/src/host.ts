@@ -22,10 +22,15 @@ import {
   withLeftover,
 } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
+import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
+import type { Sharing } from './sharing.ts';
 import type { WeaveEvent } from './weave.ts';
+
+/** An engine has put an interface where it wants it by then. */
+const MOVED_MS = 1000;
 
 /** What a verb works on. */
 export interface Host {
@@ -49,8 +54,12 @@ export interface Host {
   decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
   /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
   follow(change: Carry): Promise<void>;
+  /** The way to other hosts, where this one is not meant to be alone. */
+  sharing?: Sharing | undefined;
   /** The other hosts, where there is a directory. */
   cluster?: Cluster | undefined;
+  /** Whether what is heard of a link of the switch may be what a verb just did. */
+  isEcho(link: string): boolean;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -91,6 +100,7 @@ export interface Parts {
 export function createHost(parts: Parts): Host {
   const { state, store, datapath, firewall, switchFilter, clock, log, emit, leftover } = parts;
   const turns = new Map<string, Promise<unknown>>();
+  const { apply, isEcho } = withEchoes(datapath);
   let { trusted } = parts;
   let ended = false;
 
@@ -100,6 +110,7 @@ export function createHost(parts: Parts): Host {
     state.apply(changes);
     reconciler.note(changes);
     host.cluster?.note(changes);
+    host.sharing?.note(changes);
     for (const event of events) emit(event);
   }
 
@@ -115,7 +126,7 @@ export function createHost(parts: Parts): Host {
     const made = linksOf(state, resized);
     const sizes = resize(old, made);
     const ops = [...transition(before, after), ...(carry.announce ?? [])];
-    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
     try {
@@ -123,7 +134,7 @@ export function createHost(parts: Parts): Host {
       if (filtered || touchesFirewall(state, carry, also)) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await datapath.apply([...resize(made, old), transition(after, touched(state, carry, also))]);
+      await apply([...resize(made, old), transition(after, touched(state, carry, also))]);
       throw error;
     }
   }
@@ -137,10 +148,16 @@ export function createHost(parts: Parts): Host {
         if (!(await host.cluster?.provide(error))) throw error;
         continue;
       }
-      const allowed = host.cluster?.allow(decided) ?? true;
+      const allowed = decided.changes.length === 0 || mayDecide(decided);
       // No await in between: what was free would be taken.
       if (allowed === true || (await allowed)) return use(decided);
     }
+  }
+
+  /** A host that is about to join takes nothing that may be another's by then. */
+  function mayDecide(decided: Decision): boolean | Promise<boolean> {
+    if (!state.cluster && host.sharing?.isJoining()) return host.sharing.joined().then(() => false);
+    return host.cluster?.allow(decided) ?? true;
   }
 
   async function follow(carry: Carry): Promise<void> {
@@ -152,7 +169,7 @@ export function createHost(parts: Parts): Host {
     commit(carry.changes);
     const sizes = resize(old, linksOf(state, resized));
     const ops = transition(before, touched(state, carry, also));
-    const answers = sizes.length + ops.length > 0 ? await datapath.apply([...sizes, ops]) : [];
+    const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
@@ -160,10 +177,11 @@ export function createHost(parts: Parts): Host {
       await inBackground(log, 'the packet filter could not be set', filter);
   }
 
-  /** A container that just goes does not decide a verb; one that stays is not left with frames that nobody takes. */
+  /** A container that just goes does not decide a verb; one that an engine was just moving is not left with the old MTU. */
   function mendSizes(applied: readonly Applied[]): void {
     const links = applied.flatMap(({ failed }) => failed?.link ?? []);
-    if (links.length > 0) void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    const mend = () => void inBackground(log, 'an MTU could not be set', () => reconciler.mend(links));
+    if (links.length > 0) setTimeout(mend, MOVED_MS).unref();
   }
 
   /** In turn: of two tables the later one has to be the one that stays. */
@@ -216,6 +234,7 @@ export function createHost(parts: Parts): Host {
       reconciler,
       trustRecords,
       inTurn,
+      isEcho,
       end,
     },
   };

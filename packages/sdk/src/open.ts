@@ -21,11 +21,10 @@ import {
 } from '@weave/core';
 import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
-import type { Timers } from './cluster/timers.ts';
+import { every, realTimers, type Timers } from './cluster/timers.ts';
 import { kernelDatapath } from './datapath.ts';
 import { mendDrift } from './drift.ts';
 import { dockerEngine, type Engine } from './engine.ts';
-import { type EtcdOptions, etcdDirectory } from './etcd.ts';
 import { createEvents } from './events.ts';
 import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
@@ -33,6 +32,7 @@ import { leftoverRules } from './leftover-rules.ts';
 import { inBackground, type Log } from './log.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
+import type { SharingOptions } from './sharing.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
@@ -60,10 +60,14 @@ export interface OpenOptions {
   timers?: Timers;
   /** What this host shares with others; absent: it is alone. Closed with Weave. */
   directory?: Directory;
-  /** The same, in an etcd. */
-  etcd?: EtcdOptions;
-  /** The address at which other hosts reach this one. */
+  /** What this host shares by a store; see {@link SharingOptions}. */
+  sharing?: Omit<SharingOptions, 'managed'> & {
+    managed?: { password?: string | undefined; targets?: readonly string[] };
+  };
+  /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
+  /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
+  reclaimAfterMs?: number;
 }
 
 /**
@@ -118,8 +122,15 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   if (!trusted) host.commit(await recover(state, datapath));
   if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
   notices.push(...(await firstPass(host)));
-  const directory = options.directory ?? (options.etcd && (await etcdDirectory(options.etcd)));
-  if (directory) host.cluster = createCluster(host, directory, options.timers);
+  const begin = (directory: Directory, founds = true) => createCluster(host, directory, { ...options, founds });
+  if (options.directory) host.cluster = begin(options.directory);
+  if (options.sharing) {
+    // A host that is alone does without the code for it.
+    const { share } = await import('./sharing.ts');
+    const { managed, ...others } = options.sharing;
+    const stateDir = options.stateDir ?? STATE_DIR;
+    host.sharing = await share(host, { ...others, ...(managed ? { managed: { ...managed, stateDir } } : {}) }, begin);
+  }
   return faceOf(host, { ...options, store, firewall, events, notices, started: clock() });
 }
 
@@ -161,6 +172,13 @@ const defaultNetwork = (state: State, clock: Clock) =>
     { now: clock() },
   ).changes;
 
+async function leaveOthers(host: Host, leave: boolean): Promise<void> {
+  if (host.sharing) await host.sharing.close({ leave });
+  else await host.cluster?.close({ leave });
+  host.sharing = undefined;
+  host.cluster = undefined;
+}
+
 /** What others broke in the meantime is mended. */
 const PASS_MS = 60_000;
 
@@ -172,20 +190,19 @@ interface Rest extends OpenOptions {
   started: number;
 }
 
-function faceOf(host: Host, { store, firewall, events, notices, started, engine }: Rest): Weave {
+function faceOf(host: Host, { store, firewall, events, notices, started, engine, timers }: Rest): Weave {
   const { state, datapath } = host;
-  const passes = setInterval(
-    () => void inBackground(host.log, 'a full pass failed', host.reconciler.pass),
-    PASS_MS,
-  ).unref();
+  const endPasses = every(PASS_MS, timers ?? realTimers, () =>
+    inBackground(host.log, 'a full pass failed', host.reconciler.pass),
+  );
   const endDrift = mendDrift(host);
   let closed = false;
   async function close(): Promise<void> {
     if (closed) return;
     closed = true;
-    clearInterval(passes);
+    endPasses();
     endDrift();
-    await host.cluster?.close();
+    await leaveOthers(host, false);
     await host.end();
     events.end();
     await datapath.close();
@@ -207,15 +224,14 @@ function faceOf(host: Host, { store, firewall, events, notices, started, engine 
       started,
       ...(host.cluster ? { cluster: host.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
-      notices,
+      notices: [...notices, ...(host.sharing?.notices() ?? [])],
     }),
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {
-      clearInterval(passes);
+      endPasses();
       endDrift();
-      await host.cluster?.close({ leave: true });
-      host.cluster = undefined;
+      await leaveOthers(host, true);
       await host.end();
       await firewall.set(undefined);
       await datapath.destroy();

@@ -62,6 +62,8 @@ export interface Pool {
   id: string;
   /** The subnet. */
   cidr: string;
+  /** Of a network that is there already, and has no gateway: none is to be asked for. */
+  noGateway?: boolean;
 }
 
 export interface EngineSnapshot {
@@ -124,6 +126,24 @@ export interface PeerStatus {
   self: boolean;
   /** Whether it was heard of within the last seconds. */
   alive: boolean;
+}
+
+export interface Connection {
+  peer: string;
+  /** The host's name. */
+  name: string;
+  address: string;
+  state: 'probing' | 'reachable' | 'unreachable';
+  /** Milliseconds since 1970: when it became so. */
+  since: number;
+  /** Bytes: the largest packet that gets there whole. */
+  mtu?: number;
+  rttMs?: number;
+  /** Of the last probes. */
+  lossRatio: number;
+  /** VXLAN packets and their bytes, with IP headers. */
+  sent: { packets: number; bytes: number };
+  received: { packets: number; bytes: number };
 }
 
 /** Two that should agree and do not. */
@@ -215,6 +235,17 @@ export interface Weave extends AsyncDisposable {
     remove(peer: string): Promise<string>;
     /** Returns when this host has addresses to hand out. */
     prime(): Promise<void>;
+    /**
+     * Connects this host to others, each `host[:port]`, and remembers them; `replace`: and forgets those of before. Returns
+     * when one answered; who does not answer yet is tried on. WEAVE_OTHER_CLUSTER, WEAVE_JOIN_DENIED, WEAVE_ETCD_MISSING.
+     */
+    connect(peers: readonly string[], options?: { replace?: boolean | undefined }): Promise<void>;
+    /** Connects to these no more; what has joined stays so. */
+    forget(peers: readonly string[]): Promise<void>;
+    /** Whom this host was told to connect to. */
+    targets(): Promise<string[]>;
+    /** The paths to hosts that share a network with this one. */
+    connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
     rebuild(): Promise<void>;
   };

@@ -138,6 +138,15 @@ export const VERBS = {
   'cluster.peers': verb(None, (w) => w.cluster.peers()),
   'cluster.pools': verb(None, (w) => w.cluster.pools()),
   'cluster.remove': verb(One('peer'), (w, p) => w.cluster.remove(p.peer as string)),
+  'cluster.connect': verb(
+    Type.Object({ peers: Type.Array(Text, { maxItems: 256 }), replace: Type.Optional(Type.Boolean()) }, Strict),
+    (w, p) => w.cluster.connect(p.peers, { replace: p.replace }),
+  ),
+  'cluster.forget': verb(Type.Object({ peers: Type.Array(Text, { maxItems: 256 }) }, Strict), (w, p) =>
+    w.cluster.forget(p.peers),
+  ),
+  'cluster.targets': verb(None, (w) => w.cluster.targets()),
+  'cluster.connections': verb(None, (w) => w.cluster.connections()),
   'cluster.prime': verb(None, (w) => w.cluster.prime()),
   'cluster.rebuild': verb(None, (w) => w.cluster.rebuild()),
   'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),

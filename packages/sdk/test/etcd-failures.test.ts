@@ -74,7 +74,7 @@ t.test('hung: noticed in seconds, and no connection is left of it', { buffered: 
   await until(() => told.length > 0 && answers(), 'it follows');
   server!.freeze();
   const took = await until(() => !answers(), 'it does not answer');
-  t.ok(took < 10_000, `noticed after ${Math.round(took)} ms`);
+  t.ok(took < 20_000, `noticed after ${Math.round(took)} ms`);
   await t.rejects(directory.list(''), { code: 'WEAVE_DIRECTORY_UNREACHABLE' });
   for (let n = 0; n < 8; n++) {
     await delay(1000);
@@ -196,17 +196,17 @@ t.test('20,000 keys: listed, followed, and removed at once', { buffered: true },
 
 t.test('each cluster has its own prefix, and sees nothing of what else is there', { buffered: true }, async (t) => {
   const [server] = await started(t);
-  const [one, two] = await Promise.all(
-    [undefined, '/other/'].map((prefix) => opened(t, { endpoints: [server!.endpoint], ...(prefix ? { prefix } : {}) })),
-  );
-  const { told } = listener(one!);
-  await put(one!, 'k', 'one');
-  await put(two!, 'k', 'two');
-  await server!.post('kv/put', { key: base64('/weav'), value: base64('x') });
-  await server!.post('kv/put', { key: base64('/weave0'), value: base64('x') });
-  t.match((await one!.list('')).entries, [{ key: 'k', value: 'one' }]);
-  await one!.commit({ writes: [{ prefix: '', value: null }] });
-  t.equal((await two!.list('')).entries.length, 1);
+  const endpoints = [server!.endpoint];
+  const [one, two] = [await opened(t, { endpoints, prefix: '/one' }), await opened(t, { endpoints, prefix: '/two' })];
+  const { told } = listener(one);
+  await until(() => told.length > 0, 'it follows');
+  await put(one, 'k', 'one');
+  await put(two, 'k', 'two');
+  for (const key of ['/on', '/onf', '/zero']) await server!.post('kv/put', { key: base64(key), value: base64('x') });
+  t.match((await one.list('')).entries, [{ key: 'k', value: 'one' }]);
+  await one.commit({ writes: [{ prefix: '', value: null }] });
+  t.equal((await two.list('')).entries.length, 1);
   await until(() => told.at(-1) === '-k', 'gone');
-  t.notOk(told.includes('two'));
+  t.strictSame(told, ['all 0', 'one', '-k']);
+  t.equal((await (await opened(t, { endpoints })).list('')).entries.length, 4, 'without one: everything');
 });

@@ -10,46 +10,49 @@ import { setTimeout as delay } from 'node:timers/promises';
 export class EtcdServer implements AsyncDisposable {
   readonly endpoint: string;
   readonly #args: readonly string[];
-  readonly #port: number;
+  readonly #health: string;
   readonly #dir: string;
   #process: ChildProcess | undefined;
 
-  private constructor(dir: string, port: number, args: readonly string[]) {
+  private constructor(dir: string, endpoint: string, health: string, args: readonly string[]) {
     this.#dir = dir;
-    this.#port = port;
+    this.#health = health;
     this.#args = args;
-    this.endpoint = `127.0.0.1:${port}`;
+    this.endpoint = endpoint;
   }
 
   /** A cluster of so many, which answers. */
   static async start(flags: readonly string[] = [], count = 1): Promise<EtcdServer[]> {
     const scheme = flags.includes('--cert-file') ? 'https' : 'http';
-    const members = await Promise.all(Array.from({ length: count }, async (_, n) => ({ n, port: await freePort() })));
-    const peers = await Promise.all(members.map(async () => `http://127.0.0.1:${await freePort()}`));
-    const initial = peers.map((peer, n) => `m${n}=${peer}`).join(',');
-    const servers = members.map(({ n, port }) => {
-      const [dir, client] = [mkdtempSync(join(tmpdir(), 'weave-etcd-')), `${scheme}://127.0.0.1:${port}`];
-      return new EtcdServer(dir, port, [
+    const free = (n: number) => Promise.all(Array.from({ length: n }, async () => `127.0.0.1:${await freePort()}`));
+    const [clients, peers, metrics] = [await free(count), await free(count), await free(count)];
+    const initial = peers.map((peer, n) => `m${n}=http://${peer}`).join(',');
+    const servers = clients.map((endpoint, n) => {
+      const dir = mkdtempSync(join(tmpdir(), 'weave-etcd-'));
+      const [client, peer, health] = [`${scheme}://${endpoint}`, `http://${peers[n]}`, `http://${metrics[n]}`];
+      return new EtcdServer(dir, endpoint, `${health}/health`, [
         ...['--name', `m${n}`, '--data-dir', join(dir, 'data'), '--initial-cluster', initial],
-        ...['--logger', 'zap', '--log-level', 'error'],
+        ...['--logger', 'zap', '--log-level', 'error', '--listen-metrics-urls', health],
         ...['--listen-client-urls', client, '--advertise-client-urls', client],
-        ...['--listen-peer-urls', peers[n]!, '--initial-advertise-peer-urls', peers[n]!, ...flags],
+        ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, ...flags],
       ]);
     });
     await Promise.all(servers.map((server) => server.run()));
     return servers;
   }
 
-  /** With the data that it has; there when it listens, which it does once it belongs to its cluster. */
+  /** With the data that it has, until it answers: it listens long before. */
   async run(): Promise<void> {
     // It goes with this process, however that ends.
     const command = ['--pdeathsig', 'KILL', 'etcd', ...this.#args];
-    const child = spawn('setpriv', command, { stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let log = '';
+    child.stderr.on('data', (chunk) => (log = `${log}${chunk}`.slice(-2000)));
     this.#process = child;
-    for (let tries = 0; !(await isListening(this.#port)); tries++) {
-      if (child.exitCode !== null || child.pid === undefined || tries > 1000)
-        throw new Error(`etcd did not come up (exit code ${child.exitCode}); it is in Debian's etcd-server`);
-      await delay(20);
+    for (let tries = 0; !(await isHealthy(this.#health)); tries++) {
+      if (child.exitCode !== null || child.pid === undefined || tries > 500)
+        throw new Error(`etcd (of Debian's etcd-server) did not come up: ${log}`);
+      await delay(50);
     }
   }
 
@@ -74,8 +77,10 @@ export class EtcdServer implements AsyncDisposable {
   }
 
   /** Asks by its other protocol, which Weave does not use. */
-  async post(path: string, body: object): Promise<{ header: { revision: string } }> {
-    const response = await fetch(`http://${this.endpoint}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
+  async post(path: string, body: object, token = ''): Promise<{ header: { revision: string } }> {
+    const headers = token ? { authorization: token } : {};
+    const request = { method: 'POST', headers, body: JSON.stringify(body) };
+    const response = await fetch(`http://${this.endpoint}/v3/${path}`, request);
     const text = await response.text();
     if (!response.ok) throw new Error(`${path}: ${text}`);
     return JSON.parse(text);
@@ -103,13 +108,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ port, host: '127.0.0.1' });
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
-  });
-}
+const isHealthy = (url: string) =>
+  fetch(url, { signal: AbortSignal.timeout(1000) }).then(
+    (response) => response.ok,
+    () => false,
+  );
 
 /** A wire to an endpoint that can be cut: whatever is sent then is heard of no more, and nobody is told. */
 export class Wire implements AsyncDisposable {

@@ -4,6 +4,27 @@ import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
 import { print, table, withProgress } from '../output.ts';
 
+export const connectCommand = (): Command =>
+  daemonClient('connect')
+    .description('make this host and others one cluster; those that do not answer yet are tried on')
+    .argument('<peer...>', 'names or addresses of hosts, with :port where it is not 6783')
+    .option('--replace', 'and forget those of before')
+    .addHelpText('after', examples('weave connect host1', 'weave connect --replace 192.0.2.7'))
+    .action(async (peers: string[], { replace = false, ...options }: CommonOptions & { replace?: boolean }) => {
+      await withProgress('connecting', () => withDaemon(options, (weave) => weave.cluster.connect(peers, { replace })));
+      print({ connected: peers }, options.json, () => '');
+    });
+
+export const forgetCommand = (): Command =>
+  daemonClient('forget')
+    .description('connect to these hosts no more when the daemon starts; what has joined stays so')
+    .argument('<peer...>', 'as they were given to launch or connect')
+    .addHelpText('after', examples('weave forget host1'))
+    .action(async (peers: string[], options: CommonOptions) => {
+      await withDaemon(options, (weave) => weave.cluster.forget(peers));
+      print({ forgotten: peers }, options.json, () => '');
+    });
+
 export const primeCommand = (): Command =>
   daemonClient('prime')
     .description('wait until this host has addresses to hand out')
@@ -44,6 +65,25 @@ export const STATUS_PARTS: Record<string, (weave: Weave, json: boolean | undefin
           `${id}(${name})`,
           underlay,
           self ? 'this host' : alive ? 'alive' : 'not heard of',
+        ]),
+      ),
+    );
+  },
+  async targets(weave, json) {
+    print(await weave.cluster.targets(), json, (targets) => targets.join('\n'));
+  },
+  async connections(weave, json) {
+    print(await weave.cluster.connections(), json, (connections) =>
+      table(
+        connections.map(({ peer, name, address, state, mtu, rttMs, lossRatio, sent, received }) => [
+          `-> ${address}`,
+          state,
+          `vxlan ${peer}(${name})`,
+          ...(mtu ? [`mtu=${mtu}`] : ['']),
+          ...(rttMs === undefined ? [''] : [`rtt=${rttMs.toFixed(2)}ms`]),
+          `lost=${Math.round(lossRatio * 100)}%`,
+          `sent=${sent.bytes}`,
+          `received=${received.bytes}`,
         ]),
       ),
     );

@@ -17,18 +17,19 @@ const ALREADY_RUNNING = 3;
 
 export const launchCommand = (): Command =>
   daemonOptions(new Command('launch').description('start the daemon on this host'))
+    .argument('[peer...]', 'hosts to connect to, each name or address')
     .requiredOption('--local', 'as a process of this host')
     .option('--log-file <file>', 'what the daemon logs to', '/var/log/weave.log')
     .option('--json', 'print JSON, for programs')
     .addHelpText('after', examples('weave launch --local', 'weave launch --local --log-level debug'))
-    .action(async (options: Options) => {
+    .action(async (peers: string[], options: Options) => {
       const socket = join(options.runDir, SOCKET);
       if (await statusAt(socket)) {
         failWith(new WeaveError('WEAVE_ALREADY_RUNNING', 'already running'), options.json ?? false);
         process.exitCode = ALREADY_RUNNING;
         return;
       }
-      const status = await withProgress('launching weave', () => start(options, socket));
+      const status = await withProgress('launching weave', () => start(options, peers, socket));
       print(status, options.json, ({ version, pid }) => `weave ${version} runs as process ${pid}`);
     });
 
@@ -41,14 +42,23 @@ const statusAt = async (socket: string) => {
   }
 };
 
-async function start(options: Options, socket: string) {
+async function start(options: Options, peers: readonly string[], socket: string) {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = openSync(options.logFile, 'a', 0o640);
-  const { local: _, json: __, logFile: ___, storeUser, ...settings } = options;
-  const words = Object.entries(settings).flatMap(([name, value]) => [`--${kebab(name)}`, value]);
+  const { local: _, json: __, logFile: ___, storeUser, password, ...settings } = options;
+  const words = [
+    ...peers,
+    ...Object.entries(settings).flatMap(([name, value]) =>
+      [value].flat().flatMap((each) => [`--${kebab(name)}`, each]),
+    ),
+  ];
   const args = [...process.execArgv, process.argv[1]!, 'daemon', ...words];
   // Not on the command line, which everybody may read.
-  const env = { ...process.env, ...(storeUser ? { WEAVE_STORE_USER: storeUser } : {}) };
+  const secrets = {
+    ...(storeUser ? { WEAVE_STORE_USER: storeUser } : {}),
+    ...(password ? { WEAVE_PASSWORD: password } : {}),
+  };
+  const env = { ...process.env, ...secrets };
   // Imported only here: it takes 2 ms, which every command would spend.
   const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });

@@ -21,6 +21,19 @@ export const leaseCases = [
     same(await valuesOf(other, ''), { 'peer/dead': 'lasting', 'alive/alive': '.' }, 'these, and nothing else');
   }),
 
+  contractCase('a leased key stays when its writer was cut off for a moment', async (bench) => {
+    const { open, cut, heal, put, follow, until, passes } = bench;
+    const [directory, other] = [await open(), await open()];
+    await put(directory, 'alive/x', '.', { leased: true });
+    const following = follow(other, 'alive/');
+    await until(() => following.values.size === 1, 'it is there');
+    await cut(directory);
+    await passes(LEASE_SECONDS / 4);
+    await heal(directory);
+    await passes(LEASE_SECONDS + 2);
+    same(following.told, ['all'], 'nothing happened');
+  }),
+
   contractCase(
     'a lease that was lost is replaced: its writer sees the key go, and can write it again',
     async (bench) => {

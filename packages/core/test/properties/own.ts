@@ -67,7 +67,8 @@ export const ownVerbs = {
       },
       { now: w.now, avoid: AVOID },
     );
-    await w.verb(changes, { networks: [network.id] });
+    const made = c % 6 ? changes : changes.map((change) => elsewhere(change));
+    await w.verb(made, { networks: [network.id] });
   },
   /** The paths between its hosts are others by now. */
   async resize(w, { a, b }) {
@@ -124,6 +125,10 @@ export const ownVerbs = {
     await w.verb(changes);
   },
 } satisfies Record<string, Verb>;
+
+/** As if another host had made it. */
+const elsewhere = (change: Change): Change =>
+  change.table === 'network' && change.record ? { ...change, record: { ...change.record, origin: 'peer1' } } : change;
 
 /** Of each host one of two, now and then the other; over the other family none of ours is reached. */
 const underlayOf = (n: number) => (n % 7 ? `192.0.2.${10 * ((n >> 4) % 2) + (n % 3)}` : '2001:db8::1');

@@ -1,111 +1,124 @@
 import {
-  type Address,
-  address,
   anyFree,
   type CellNeeded,
   type Cidr,
-  cellChange,
   cellOf,
+  cellsAsOwned,
   cidr,
-  cidrInKey,
   contains,
   covers,
-  type Entry,
   fail,
   formatAddress,
   formatCidr,
   freeCell,
   keys,
   overlaps,
-  ownCell,
   ownsAddress,
-  single,
   sizeOf,
   WeaveError,
 } from '@weave/core';
-import { type Context, commitAsMember, unreachable } from './context.ts';
+import { type Context, commitAsMember, settled, unreachable } from './context.ts';
+import { type Owned, ownersOf, syncOwned } from './owned.ts';
 import { wish } from './wishes.ts';
-
-/** Who owns the cells of a pool, as the directory has it. */
-export interface Owned {
-  cell: Cidr;
-  peer: string;
-  entry: Entry;
-}
-
-export async function ownersOf({ directory }: Context, pool: string): Promise<Owned[]> {
-  const { entries } = await directory.list(keys.cells(pool));
-  return entries.map((entry) => ({ cell: cidr(cidrInKey(entry.key)), peer: entry.value, entry }));
-}
-
-/** What earlier owners of a cell gave away of it, address by address. */
-const givenIn = (owned: readonly Owned[], self: string) =>
-  new Map(
-    owned
-      .filter(({ cell, peer }) => peer !== self && formatCidr(single(cell)) === formatCidr(cell))
-      .map(({ cell, peer }) => [formatCidr(cell), peer]),
-  );
-
-/** Ours there and not here: given to us, or taken just before this process died. */
-export function adoptCells({ host }: Context, pool: string, owned: readonly Owned[]): void {
-  const { state } = host;
-  const mine = new Set(state.poolIndex(pool).cells.map(formatCidr));
-  const given = givenIn(owned, state.self);
-  for (const { cell, peer } of owned)
-    if (peer === state.self && !mine.has(formatCidr(cell))) host.commit(ownCell(pool, cell, given));
-}
 
 /** How often somebody else may be faster. */
 const TRIES = 50;
 
 /** Makes room for what a verb needs, or throws why there is none: who holds it. */
 export async function acquire(context: Context, needed: CellNeeded): Promise<void> {
-  const { host, reachable } = context;
-  const { state } = host;
+  const { host } = context;
   const { pool, within } = needed;
-  if (hasRoom(context, pool, within)) return;
-  if (!reachable)
-    throw unreachable(`${needed.message}: more would have to be asked for, and the directory does not answer`);
+  await settled(context);
+  const room = () => host.inTurn(`cells ${pool}`, () => makeRoom(context, needed));
   for (let tries = 0; tries < TRIES; tries++) {
-    const owned = await ownersOf(context, pool);
-    if (!state.pools.has(pool)) fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${pool}`);
-    adoptCells(context, pool, owned);
-    if (hasRoom(context, pool, within)) return;
-    const isOne = sizeOf(within) === 1n;
-    const free = isOne ? freeAround(context, pool, within, owned) : freeInside(context, pool, within, owned);
-    if (free) {
-      await take(context, pool, free, owned);
-      continue;
-    }
+    const owned = await room();
+    if (!owned) return;
     const denials = await wish(context, { pool, within, owned });
-    if (denials) throw exhausted(context, needed, owned, denials);
+    // What was given too late is here all the same.
+    if (denials && (await room())) throw exhausted(context, needed, owned, denials);
   }
   throw unreachable(`${needed.message}: other hosts were faster, again and again`);
 }
 
-function hasRoom({ host: { state } }: Context, pool: string, within: Cidr): boolean {
+/** Takes a cell that is nobody's. Answers who owns them where there is none. */
+async function makeRoom(context: Context, needed: CellNeeded): Promise<Owned[] | undefined> {
+  const { pool, within } = needed;
+  const { state } = context.host;
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (hasRoom(context, needed)) return undefined;
+    if (!context.reachable || context.fence === 0)
+      throw unreachable(`${needed.message}: more would have to be asked for, and the directory does not answer`);
+    const owned = await ownersOf(context, pool);
+    if (!state.pools.has(pool)) {
+      // What was taken of it just now, or given.
+      await syncOwned(context, pool);
+      fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${pool}`);
+    }
+    context.host.commit(cellsAsOwned(state, pool, owned));
+    if (hasRoom(context, needed)) return undefined;
+    const free = sizeOf(within) === 1n ? freeAround(context, needed, owned) : freeInside(context, needed, owned, tries);
+    if (!free) return owned;
+    await take(context, pool, free);
+  }
+  throw unreachable(`${needed.message}: other hosts were faster, again and again`);
+}
+
+function hasRoom({ host: { state } }: Context, { pool, within, except }: CellNeeded): boolean {
   if (!state.pools.has(pool)) return false;
-  const index = state.poolIndex(pool);
-  return sizeOf(within) === 1n ? ownsAddress(index, within) : anyFree(state, pool, within) !== undefined;
+  if (sizeOf(within) === 1n) return ownsAddress(state.poolIndex(pool), within);
+  return anyFree(state, pool, within, except) !== undefined;
 }
 
 /** The cell around one address, when nobody owns it. */
-function freeAround({ host }: Context, pool: string, addr: Address, owned: readonly Owned[]): Cidr | undefined {
-  const cell = cellOf(host.state.poolIndex(pool).cidr, addr);
-  return owned.some((o) => contains(o.cell, addr) || formatCidr(o.cell) === formatCidr(cell)) ? undefined : cell;
+function freeAround({ host }: Context, { pool, within }: CellNeeded, owned: readonly Owned[]): Cidr | undefined {
+  const cell = cellOf(host.state.poolIndex(pool).cidr, within);
+  return owned.some((o) => contains(o.cell, within) || formatCidr(o.cell) === formatCidr(cell)) ? undefined : cell;
 }
 
-function freeInside({ host }: Context, pool: string, within: Cidr, owned: readonly Owned[]): Cidr | undefined {
-  const whole = host.state.poolIndex(pool).cidr;
-  return freeCell(whole, within, new Set(owned.map(({ cell }) => formatCidr(cell))));
+/** The lowest; after each time that somebody was faster, one that others do not go for as well. */
+function freeInside(
+  context: Context,
+  { pool, within }: Pick<CellNeeded, 'pool' | 'within'>,
+  owned: readonly Owned[],
+  tries: number,
+): Cidr | undefined {
+  const { state } = context.host;
+  const whole = state.poolIndex(pool).cidr;
+  const busy = new Set(owned.map(({ cell }) => formatCidr(cell)));
+  // Whoever is there has not come to a directory made anew yet.
+  for (const text of addressesElsewhere(context, pool)) busy.add(formatCidr(cellOf(whole, cidr(text))));
+  const spread = tries === 0 ? 0 : Number.parseInt(state.self.slice(0, 6), 16) % 4 ** Math.min(tries, 6);
+  return freeCell(whole, within, busy, spread);
 }
 
-/** Somebody may be faster; whoever asks looks again. */
-async function take(context: Context, pool: string, cell: Cidr, owned: readonly Owned[]): Promise<void> {
-  const { host } = context;
+const addressesElsewhere = ({ host: { state } }: Context, pool: string): string[] =>
+  state
+    .endpointsOf(state.networkOfPool(pool)?.id ?? '')
+    .filter(({ peer }) => peer !== state.self)
+    .flatMap(({ addresses }) => addresses.filter((text) => contains(state.poolIndex(pool).cidr, cidr(text))));
+
+/** Somebody may be faster; whoever asks looks again, also at what earlier owners gave away of it. */
+async function take(context: Context, pool: string, cell: Cidr): Promise<void> {
   const key = keys.cell(pool, formatCidr(cell));
-  const done = await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: host.state.self }]);
-  if (done && host.state.pools.has(pool)) host.commit(ownCell(pool, cell, givenIn(owned, host.state.self)));
+  await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: context.host.state.self }]);
+}
+
+/** Takes another cell of a pool where there is one that nobody owns. */
+export async function takeAnother(context: Context, pool: string): Promise<void> {
+  const {
+    host,
+    host: { state },
+  } = context;
+  await settled(context);
+  await host.inTurn(`cells ${pool}`, async () => {
+    const owned = await ownersOf(context, pool);
+    if (!state.pools.has(pool)) return;
+    const { range, cidr: whole } = state.pools.get(pool)!;
+    const free = freeInside(context, { pool, within: cidr(range ?? whole) }, owned, 0);
+    if (!free) return;
+    await take(context, pool, free);
+    await syncOwned(context, pool);
+  });
 }
 
 function exhausted(
@@ -128,41 +141,5 @@ function exhausted(
   const list = [...held].map(([peer, count]) => `${nameOf(peer)} ${count}`).sort();
   return new WeaveError('WEAVE_POOL_EXHAUSTED', `${message}; of its addresses hold: ${list.join(', ')}`, {
     hint: host.state.pools.has(pool) ? 'A host that is gone for good gives up what it holds by: weave rmpeer' : '',
-  });
-}
-
-/**
- * Makes directory and records agree on which cells are ours, after a gap. Answers the cells that were ours and now are
- * another host's: their addresses are not ours any more.
- */
-export async function syncCells(context: Context): Promise<{ pool: string; cell: Cidr }[]> {
-  const { host } = context;
-  const { state } = host;
-  const lost: { pool: string; cell: Cidr }[] = [];
-  for (const pool of [...state.pools.keys()]) {
-    const owned = await ownersOf(context, pool);
-    if (!state.pools.has(pool)) continue;
-    adoptCells(context, pool, owned);
-    const owners = new Map(owned.map(({ cell, peer }) => [formatCidr(cell), peer]));
-    for (const cell of state.poolIndex(pool).cells) {
-      const text = formatCidr(cell);
-      const key = keys.cell(pool, text);
-      if (owners.get(text) === state.self) continue;
-      const isBack =
-        !owners.has(text) && (await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: state.self }]));
-      if (!isBack) lost.push({ pool, cell });
-    }
-    if (state.pools.has(pool)) host.commit(withdrawn(context, pool, owners));
-  }
-  for (const { pool, cell } of lost) host.commit([cellChange(pool, cell, false)]);
-  return lost;
-}
-
-/** What was given to others and did not reach them is free again. */
-function withdrawn({ host: { state } }: Context, pool: string, owners: ReadonlyMap<string, string>) {
-  return [...state.leases].flatMap(([id, lease]) => {
-    if (lease.pool !== pool || !lease.peer) return [];
-    const text = formatCidr(single(address(lease.address)));
-    return owners.get(text) === lease.peer ? [] : [{ table: 'lease', id, record: null } as const];
   });
 }

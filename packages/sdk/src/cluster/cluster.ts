@@ -1,13 +1,17 @@
 import { CellNeeded, type Change, type Directory, fail, isDefinition, type Peer } from '@weave/core';
 import type { Host } from '../host.ts';
+import { inBackground } from '../log.ts';
 import { acquire } from './blocks.ts';
 import { createClaims } from './claims.ts';
-import type { Context } from './context.ts';
+import { type Context, commitAsMember } from './context.ts';
 import { createDefinitions } from './definitions.ts';
-import { beginCluster, register } from './join.ts';
+import { beginCluster, recordTold } from './join.ts';
 import { leaveCluster } from './leave.ts';
 import { createMembers } from './members.ts';
+import { syncOwned } from './owned.ts';
+import { createPrefetch } from './prefetch.ts';
 import { createPublisher } from './publish.ts';
+import { reclaim } from './reclaim.ts';
 import { createSession } from './session.ts';
 import { realTimers, type Timers } from './timers.ts';
 
@@ -50,14 +54,31 @@ export interface Cluster {
   close(options?: { leave?: boolean }): Promise<void>;
 }
 
-export function createCluster(host: Host, directory: Directory, timers: Timers = realTimers): Cluster {
+export interface ClusterOptions {
+  /** Whether this host may begin a cluster in an empty directory; by default it may. */
+  founds?: boolean;
+  timers?: Timers;
+  /** How long a host has to be silent before the others take it for gone. */
+  reclaimAfterMs?: number;
+}
+
+const DAY_MS = 86_400_000;
+
+export function createCluster(host: Host, directory: Directory, options: ClusterOptions = {}): Cluster {
+  const { timers = realTimers, reclaimAfterMs = DAY_MS, founds = true } = options;
   const { state } = host;
-  const context: Context = { host, directory, timers, fence: 0, reachable: false, onFenced: () => void session.step() };
+  const context: Context = {
+    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), wishes: new Set() },
+    disagrees: () => void session.step(),
+    missed: () => session.missed(),
+  };
   const claims = createClaims(context);
   const definitions = createDefinitions(context);
   const members = createMembers(context);
   const publisher = createPublisher(context);
-  const session = createSession(context, { claims, definitions, members, publisher });
+  const session = createSession({ founds, context, claims, definitions, members, publisher });
+  const prefetch = createPrefetch(context);
+  const endReclaim = reclaim(context, reclaimAfterMs);
 
   async function define(changes: readonly Change[]): Promise<boolean> {
     // Whoever removes a network should not be in its own way.
@@ -67,7 +88,7 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
 
   return {
     context,
-    alive: members.alive,
+    alive: context.alive,
     status: () => ({
       ...(state.cluster ? { id: state.cluster } : {}),
       reachable: context.reachable,
@@ -81,13 +102,20 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     },
     async provide(error) {
       if (!(error instanceof CellNeeded)) return false;
-      await host.inTurn(`cells ${error.pool}`, () => acquire(context, error));
+      await host.inTurn(`acquire ${error.pool}`, () => acquire(context, error));
       return true;
     },
     note(changes) {
       publisher.note(changes);
       members.note(changes);
       claims.note(changes);
+      if (!state.cluster) return;
+      prefetch.note(changes);
+      if (context.fence === 0) return;
+      for (const { id } of changes.filter(({ table, record }) => table === 'pool' && record === null))
+        void inBackground(host.log, 'the cells of a pool could not be given back', () =>
+          host.inTurn(`cells ${id}`, () => syncOwned(context, id)),
+        );
     },
     settled: () => publisher.settled(),
     async joined() {
@@ -104,10 +132,16 @@ export function createCluster(host: Host, directory: Directory, timers: Timers =
     },
     async tell(changed) {
       const self = { ...state.peers.get(state.self)!, ...changed };
-      host.follow({ changes: [{ table: 'peer', id: self.id, record: self }], networks: [...state.networks.keys()] });
-      if (context.fence > 0) await register(context);
+      await host.follow({
+        changes: [{ table: 'peer', id: self.id, record: self }],
+        networks: [...state.networks.keys()],
+      });
+      const writes = context.fence > 0 ? await recordTold(context) : [];
+      if (writes.length > 0) await commitAsMember(context, [], writes);
     },
     async close({ leave = false } = {}) {
+      endReclaim();
+      prefetch.end();
       await session.end();
       members.end();
       publisher.end();

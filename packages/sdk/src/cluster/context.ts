@@ -1,6 +1,6 @@
-import type { Condition, Directory, Write } from '@weave/core';
-import { keys, WeaveError } from '@weave/core';
-import type { Host } from '../host.ts';
+import type { Condition, Directory, News, Write } from '@weave/core';
+import { isWeaveError, keys, WeaveError } from '@weave/core';
+import type { Carry, Host } from '../host.ts';
 import type { Timers } from './timers.ts';
 
 /** What the parts of a cluster work on. */
@@ -8,16 +8,25 @@ export interface Context {
   readonly host: Host;
   readonly directory: Directory;
   readonly timers: Timers;
-  /** The revision of this host's own record there, 0 before it has one: see {@link commitAsMember}. */
+  /** The revision of this host's fence there, 0 while it is not in step: see {@link commitAsMember}. */
   fence: number;
   reachable: boolean;
-  /** This host's own record is not what it was: it was removed, or its directory lost. */
-  onFenced(): void;
+  /** Until when nobody takes what may be another host's that has not come to a directory made anew yet. */
+  settlesAt: number;
+  /** Hosts that were heard of within the last seconds. */
+  readonly alive: Set<string>;
+  /** Keys of what this host asks of others, as long as they may be there. */
+  readonly wishes: Set<string>;
+  /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */
+  disagrees(): void;
+  /** The same, and news were withheld: all that is followed has to be followed anew. */
+  missed(): void;
 }
 
 /**
  * A transaction that does nothing once this host was removed from the cluster, and what was its own given to others.
- * Answers its revision, or undefined when a condition does not hold any more.
+ * Answers its revision, or undefined when a condition does not hold. Where it is not known whether it was done, the
+ * fence moves on before anything else is: so it is done then, or never.
  */
 export async function commitAsMember(
   context: Context,
@@ -25,8 +34,87 @@ export async function commitAsMember(
   writes: readonly Write[],
 ): Promise<number | undefined> {
   const { directory, host, fence } = context;
-  if (fence === 0) throw unreachable('this host has not joined its cluster yet');
-  return directory.commit({ when: [{ key: keys.peer(host.state.self), revision: fence }, ...when], writes });
+  if (fence === 0) throw unreachable('this host is not in step with its cluster');
+  const key = keys.fence(host.state.self);
+  let done: number | undefined;
+  try {
+    done = await directory.commit({ when: [{ key, revision: fence }, ...when], writes });
+  } catch (error) {
+    if (isWeaveError(error) && error.code === 'WEAVE_DIRECTORY_UNREACHABLE') outOfStep(context, fence);
+    throw error;
+  }
+  if (done !== undefined || (await isMember(context, fence))) return done;
+  outOfStep(context, fence);
+  throw unreachable('this host was removed from its cluster');
+}
+
+async function isMember({ directory, host }: Context, fence: number): Promise<boolean> {
+  const key = keys.fence(host.state.self);
+  const { entries } = await directory.list(key);
+  return fence > 0 && entries.some((entry) => entry.key === key && entry.revision === fence);
+}
+
+/** Unless it has moved on meanwhile. */
+function outOfStep(context: Context, fence: number): void {
+  if (context.fence !== fence) return;
+  context.fence = 0;
+  context.disagrees();
+}
+
+/** As `list` of the directory, of which it is certain that it is the one that this host is in step with. */
+export async function listAsMember(context: Context, prefix: string): Promise<Awaited<ReturnType<Directory['list']>>> {
+  const { fence } = context;
+  const listed = await context.directory.list(prefix);
+  if (await isMember(context, fence)) return listed;
+  outOfStep(context, fence);
+  throw unreachable('this host is not in step with its cluster');
+}
+
+/**
+ * As `follow` of the directory. What is told whole may be what is left of it: it counts once this host's fence is
+ * seen to stand after it.
+ */
+export function followAsMember(context: Context, prefix: string, tell: (news: News) => void): () => void {
+  let waiting: News[] | undefined;
+  let ended = false;
+
+  async function verify(news: News): Promise<void> {
+    const mine = [news];
+    waiting = mine;
+    const isTrue = await isMember(context, context.fence).catch(() => false);
+    if (ended || waiting !== mine) return;
+    if (!isTrue) return context.missed();
+    waiting = undefined;
+    for (const each of mine) tell(each);
+  }
+
+  const end = context.directory.follow(prefix, (news) => {
+    if (news.kind === 'all') void verify(news);
+    else if (waiting) waiting.push(news);
+    else tell(news);
+  });
+  return () => {
+    ended = true;
+    end();
+  };
+}
+
+/** How long what could not be recorded waits to be told again. */
+const TELL_MS = 2000;
+
+/** What other hosts did is so here too: soon, where this host's disk is full now. */
+export function learn(context: Context, carry: Carry): void {
+  const { host, timers } = context;
+  host.follow(carry).catch((error: unknown) => {
+    host.log('error', 'what other hosts did could not be recorded', { error: String(error) });
+    timers.after(TELL_MS, context.missed);
+  });
+}
+
+/** Until every host that can has come to a directory made anew. */
+export async function settled({ timers, settlesAt }: Context): Promise<void> {
+  const left = settlesAt - timers.now();
+  if (left > 0) await new Promise<void>((wake) => timers.after(left, wake));
 }
 
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);
@@ -35,3 +123,6 @@ export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_D
 export function* chunks<T>(list: readonly T[], size = 100): Generator<T[]> {
   for (let at = 0; at < list.length; at += size) yield list.slice(at, at + size);
 }
+
+export const isThere = <T extends { key: string }>(entries: readonly T[], key: string): T | undefined =>
+  entries.find((entry) => entry.key === key);

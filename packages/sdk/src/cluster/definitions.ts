@@ -8,75 +8,65 @@ import {
   learnDefinitions,
   type Network,
   type News,
-  type Pool,
   WeaveError,
   type Write,
 } from '@weave/core';
-import { type Context, chunks, commitAsMember, unreachable } from './context.ts';
+import { type Context, commitAsMember, followAsMember, isThere, learn, listAsMember, unreachable } from './context.ts';
 import { endpointIn, networkIn, poolIn } from './entries.ts';
 
-/** How long news of a change that we know of may take. */
-const NEWS_MS = 3000;
+export const definitionsIn = (entries: readonly Entry[]) => ({
+  networks: entries.filter(({ key }) => key.startsWith(keys.network(''))).flatMap((e) => networkIn(e) ?? []),
+  pools: entries.filter(({ key }) => key.startsWith(keys.pool(''))).flatMap((e) => poolIn(e) ?? []),
+});
 
 /** Networks and pools: the same on every host, changed by one host at a time. */
 export function createDefinitions(context: Context) {
-  const { host, directory, timers } = context;
+  const { host } = context;
   const { state } = host;
   /** The guard's revision that our records are as of. */
   let guard = 0;
-  const waiting = new Set<() => void>();
+  /** What was listed is as of it: news from before are old. */
+  let asOf = 0;
 
   function tell(news: News): void {
-    const pools = news.entries.filter(({ key }) => key.startsWith(keys.pool(''))).flatMap((e) => poolIn(e) ?? []);
-    const networks = news.entries
-      .filter(({ key }) => key.startsWith(keys.network('')))
-      .flatMap((e) => networkIn(e) ?? []);
-    const gone = news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone);
-    learn({ pools, networks }, gone);
-    guard = news.entries.find(({ key }) => key === keys.guard)?.revision ?? (news.kind === 'all' ? 0 : guard);
-    for (const wake of waiting) wake();
-    waiting.clear();
+    if (news.kind === 'all') asOf = news.revision;
+    else if (news.revision <= asOf) return;
+    learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
+    guard = isThere(news.entries, keys.guard)?.revision ?? (news.kind === 'all' ? 0 : guard);
   }
 
-  function learn(shared: { pools: Pool[]; networks: Network[] }, gone: Change[]): void {
-    const changes = [...gone, ...learnDefinitions(state, shared)];
+  function learnAll(entries: readonly Entry[], gone: Change[]): void {
+    const changes = [...gone, ...learnDefinitions(state, definitionsIn(entries))];
     if (changes.length === 0) return;
-    const ids = changes.filter(({ table }) => table === 'network').map(({ id }) => id);
+    const networks = changes.filter(({ table }) => table === 'network').map(({ id }) => id);
     const endpoints = changes.filter(({ table }) => table === 'endpoint').map(({ id }) => id);
-    host.follow({ changes, networks: ids, endpoints });
+    learn(context, { changes, networks, endpoints });
   }
 
   function missingFrom(entries: readonly Entry[]): Change[] {
     const there = new Set(entries.map(({ key }) => key));
-    return [
-      ...[...state.networks.keys()].filter((id) => !there.has(keys.network(id))).flatMap((id) => dropUnused(id)),
-      ...[...state.pools.keys()].filter((id) => !there.has(keys.pool(id))).flatMap((id) => dropPool(state, id)),
-    ];
+    return dropped((key) => !there.has(key));
   }
 
   function goneIn(gone: readonly string[]): Change[] {
     const keysGone = new Set(gone);
-    return [
-      ...[...state.networks.keys()].filter((id) => keysGone.has(keys.network(id))).flatMap((id) => dropUnused(id)),
-      ...[...state.pools.keys()].filter((id) => keysGone.has(keys.pool(id))).flatMap((id) => dropPool(state, id)),
-    ];
+    return dropped((key) => keysGone.has(key));
   }
 
-  /** One that was removed elsewhere while this host, cut off, came to use it: what runs goes on, until it ends. */
-  function dropUnused(id: string): Change[] {
-    if (!state.isMember(id)) return dropNetwork(state, id);
-    host.log('warn', 'a network that is in use here was removed elsewhere', { network: state.networks.get(id)?.name });
-    return [];
+  /** One that was removed elsewhere while it came to be in use here is told again, or given up. */
+  function dropped(isGone: (key: string) => boolean): Change[] {
+    const networks = [...state.networks.keys()].filter((id) => isGone(keys.network(id)));
+    const inUse = networks.filter((id) => state.isMember(id));
+    if (inUse.length > 0) context.disagrees();
+    const kept = new Set(inUse.flatMap((id) => state.networks.get(id)!.subnets.flatMap(({ pool }) => pool ?? [])));
+    const pools = [...state.pools.keys()].filter((id) => isGone(keys.pool(id)) && !kept.has(id));
+    const going = networks.filter((id) => !inUse.includes(id)).flatMap((id) => dropNetwork(state, id));
+    const gone = new Set(going.map(({ id }) => id));
+    return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }
-
-  const news = (): Promise<void> =>
-    new Promise((wake) => {
-      waiting.add(wake);
-      timers.after(NEWS_MS, wake);
-    });
 
   return {
-    follow: () => directory.follow(keys.definitions, tell),
+    follow: () => followAsMember(context, keys.definitions, tell),
     /** False: another host was faster, and the decision has to be taken anew. */
     async define(changes: readonly Change[]): Promise<boolean> {
       const network = changes.find((c) => c.table === 'network' && c.record !== null)?.record as Network | undefined;
@@ -92,17 +82,21 @@ export function createDefinitions(context: Context) {
         { key: keys.guard, value: state.self },
         ...changes.flatMap((c) => writesOf(state.self, c)),
       ];
-      if ((await commitAsMember(context, when, writes)) !== undefined) return true;
-      for (const id of removed) await mustBeUnused(context, id);
-      await news();
-      return false;
-    },
-    /** All that this host knows, told to a directory that knows nothing. */
-    async publishAll(): Promise<void> {
-      const all = state.records().filter(isDefinition);
-      const writes = all.flatMap((c) => writesOf(state.self, c));
-      for (const part of chunks(writes)) await commitAsMember(context, [], part);
-      await commitAsMember(context, [], [{ key: keys.guard, value: state.self }]);
+      const done = await commitAsMember(context, when, writes);
+      if (done === undefined) {
+        for (const id of removed) await mustBeUnused(context, id);
+        tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+        return false;
+      }
+      if (removed.some((id) => state.isMember(id))) {
+        // Something was attached here meanwhile: it is told again.
+        context.disagrees();
+        return false;
+      }
+      // Others' later changes were told before this answer came: they count, and are asked for again.
+      if (guard > done) context.missed();
+      else guard = done;
+      return true;
     },
   };
 }
@@ -114,11 +108,8 @@ export function writesOf(self: string, change: Change): Write[] {
   const key = change.table === 'pool' ? keys.pool(change.id) : keys.network(change.id);
   if (change.record)
     return [{ key, value: JSON.stringify({ ...change.record, origin: change.record.origin ?? self }) }];
-  const rest = change.table === 'pool' ? keys.cells(change.id) : keys.claims(change.id);
-  return [
-    { key, value: null },
-    { prefix: rest, value: null },
-  ];
+  // The cells of a pool are their owners' to give back: one that has not heard yet hands out of them.
+  return [{ key, value: null }];
 }
 
 /** Throws who uses a network, on which hosts. */

@@ -14,7 +14,7 @@ const Owner = Type.Union([Type.Literal('weave'), Type.Literal('docker')]);
 const Mtu = Type.Integer({ minimum: 576, maximum: 65535 });
 
 const schemas = {
-  cluster: Type.Object({ id: Id }),
+  cluster: Type.Object({ id: Id, incarnation: Id }),
   peer: Type.Object({
     id: PeerId,
     name: Text,
@@ -40,6 +40,7 @@ const schemas = {
       { maxItems: 16 },
     ),
     mtu: Type.Integer({ minimum: 1280, maximum: 65535 }),
+    autoMtu: Type.Optional(Type.Literal(true)),
     multicast: Type.Boolean(),
     gateway: Type.Union([Type.Literal('engine'), Type.Literal('weave'), Type.Literal('none')]),
     internal: Type.Boolean(),
@@ -82,7 +83,7 @@ function reader<T>(name: keyof typeof schemas): (entry: Entry) => T | undefined 
   };
 }
 
-export const clusterIn = reader<{ id: string }>('cluster');
+export const clusterIn = reader<Static<typeof schemas.cluster>>('cluster');
 export const peerIn = reader<Peer>('peer');
 export const poolIn = reader<Pool>('pool');
 export const networkIn = reader<Network>('network');

@@ -1,11 +1,16 @@
 import {
+  type Arrival,
   admitted,
   type Change,
+  type Cidr,
+  cellsAsOwned,
   cellsInUse,
   cidr,
+  contains,
   fail,
   formatAddress,
   formatCidr,
+  hashId,
   keys,
   learnDefinitions,
   overlaps,
@@ -13,103 +18,150 @@ import {
   SELF,
   type State,
   single,
+  usedOfOthers,
   type Write,
 } from '@weave/core';
-import { adoptCells, ownersOf } from './blocks.ts';
 import type { Claims } from './claims.ts';
-import { type Context, chunks, commitAsMember } from './context.ts';
-import { writesOf } from './definitions.ts';
-import { clusterIn, networkIn, peerIn, poolIn } from './entries.ts';
+import { type Context, chunks, commitAsMember, isThere } from './context.ts';
+import { definitionsIn, writesOf } from './definitions.ts';
+import { clusterIn, peerIn } from './entries.ts';
+import { giveUp } from './give-up.ts';
+import { withdraw } from './leave.ts';
+import { ownersOf } from './owned.ts';
 
-/** Which cluster the directory is of; undefined when it is empty. */
-export async function clusterThere({ directory }: Context): Promise<string | undefined> {
+/** Which cluster the directory is of, and which of its directories. */
+export interface There {
+  id: string;
+  incarnation: string;
+}
+
+/** Undefined when it is empty. */
+export async function clusterThere({ directory }: Context): Promise<There | undefined> {
   const { entries } = await directory.list(keys.cluster);
-  const entry = entries.find(({ key }) => key === keys.cluster);
-  return entry && clusterIn(entry)?.id;
+  const entry = isThere(entries, keys.cluster);
+  return entry && clusterIn(entry);
 }
 
 /** Begins a cluster in an empty directory; answers the one that is there then. */
-export async function beginCluster(context: Context, id: string): Promise<string> {
-  const { directory } = context;
+export async function beginCluster(context: Context, id: string): Promise<There> {
+  const { directory, host } = context;
+  const ours = { id, incarnation: hashId('directory', host.state.self, String(host.clock())).slice(0, 16) };
   await directory.commit({
     when: [{ key: keys.cluster, revision: 0 }],
-    writes: [{ key: keys.cluster, value: JSON.stringify({ id }) }],
+    writes: [{ key: keys.cluster, value: JSON.stringify(ours) }],
   });
-  return (await clusterThere(context)) ?? id;
+  return (await clusterThere(context)) ?? ours;
 }
 
-/** Writes this host's own record, by which it belongs; from then on transactions of ours count. */
+/**
+ * Writes this host's fence anew, by which it belongs: transactions of ours count from then on, and of those before
+ * nothing is to come any more.
+ */
 export async function register(context: Context): Promise<void> {
   const { directory, host } = context;
+  const { self } = host.state;
+  const [key, alive] = [keys.fence(self), keys.alive(self)];
+  context.fence = 0;
+  for (let done: number | undefined; done === undefined; context.fence = done ?? 0) {
+    const { entries } = await directory.list(key);
+    const when = [{ key, revision: isThere(entries, key)?.revision ?? 0 }];
+    const writes: Write[] = [
+      { key, value: '' },
+      { key: alive, value: '{}', leased: true },
+      ...(await recordTold(context)),
+    ];
+    done = await directory.commit({ when, writes });
+  }
+}
+
+/** What this host tells of itself, where that is not there. */
+export async function recordTold({ directory, host }: Context): Promise<Write[]> {
   const { self, peers } = host.state;
   const { rebuilding: _, ...record } = peers.get(self)! as Peer;
   const key = keys.peer(self);
   const value = JSON.stringify(record);
-  const writes: Write[] = [{ key, value }];
-  for (;;) {
-    const { entries } = await directory.list(key);
-    const mine = entries.find((entry) => entry.key === key);
-    if (mine?.value === value) {
-      context.fence = mine.revision;
-      return;
-    }
-    const revision = mine?.revision ?? 0;
-    const done = await directory.commit({ when: [{ key, revision }], writes });
-    if (done === undefined) continue;
-    context.fence = done;
-    return;
-  }
+  const { entries } = await directory.list(key);
+  return isThere(entries, key)?.value === value ? [] : [{ key, value }];
 }
 
-/** Takes this host's record back: it could not join. */
-export async function unregister(context: Context): Promise<void> {
-  const writes: Write[] = [{ key: keys.peer(context.host.state.self), value: null }];
-  await commitAsMember(context, [], writes);
-  context.fence = 0;
+/** What is recorded of cells may be of a try before. */
+function forgetCells({ host, host: { state } }: Context): void {
+  const given = [...state.leases].filter(([, { peer }]) => peer);
+  host.commit([
+    ...[...state.cells.keys()].map((id): Change => ({ table: 'cell', id, record: null })),
+    ...given.map(([id]): Change => ({ table: 'lease', id, record: null })),
+  ]);
 }
 
 /**
  * Brings a host that was alone into a cluster with all that it has. What runs there goes on; where it would contradict
  * what the cluster has, nothing is changed and WEAVE_JOIN_REFUSED says what.
  */
-export async function joinCluster(context: Context, cluster: string, claims: Claims): Promise<void> {
+export async function joinCluster(context: Context, there: There | undefined, claims: Claims): Promise<There> {
   const { host } = context;
+  let cluster = there;
   await register(context);
+  forgetCells(context);
   try {
-    await host.inTurn('networks', () => shareDefinitions(context));
+    await shareDefinitions(context, 'first');
     // Until nothing is taken outside: what comes meanwhile comes as to a host that is alone.
-    while (outside(context.host.state).length > 0 || claims.missing().length > 0) {
+    while (!cluster || outside(host.state).length > 0 || claims.missing().length > 0) {
       await takeCells(context);
       await claims.take();
+      // The others come once what is here has its addresses.
+      cluster ??= await beginCluster(context, hashId('cluster', host.state.self).slice(0, 16));
     }
   } catch (error) {
-    await unregister(context).catch(() => undefined);
+    forgetCells(context);
+    await withdraw(context).catch(() => undefined);
     throw error;
   }
-  host.commit([{ table: 'self', id: SELF, record: { peer: host.state.self, cluster } }]);
+  belong(context, cluster);
+  return cluster;
 }
 
-async function shareDefinitions(context: Context): Promise<void> {
+/** This host is of that cluster from now on, and in step with that directory of it. */
+export function belong({ host }: Context, { id: cluster, incarnation }: There): void {
+  const peer = host.state.self;
+  host.commit([{ table: 'self', id: SELF, record: { peer, cluster, incarnation } }]);
+}
+
+/** Makes the networks of this host and of its cluster the same. */
+export const shareDefinitions = (context: Context, arrival: Arrival): Promise<void> =>
+  context.host.inTurn('networks', async () => {
+    while (!(await tryShare(context, arrival)));
+  });
+
+async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   const { host, directory } = context;
   const { state } = host;
-  for (;;) {
-    const { entries } = await directory.list(keys.definitions);
-    const shared = {
-      networks: entries.filter(({ key }) => key.startsWith(keys.network(''))).flatMap((e) => networkIn(e) ?? []),
-      pools: entries.filter(({ key }) => key.startsWith(keys.pool(''))).flatMap((e) => poolIn(e) ?? []),
-    };
-    const revision = entries.find(({ key }) => key === keys.guard)?.revision ?? 0;
-    const { dropped, added } = admitted(state, shared);
+  const { entries } = await directory.list(keys.definitions);
+  const shared = definitionsIn(entries);
+  const guard = isThere(entries, keys.guard);
+  const { dropped, added, lost } = admitted(state, shared, arrival);
+  if (added.length > 0 || !guard) {
     const parts = [...chunks(added.flatMap((change) => writesOf(state.self, change)))];
     const guarded = [{ key: keys.guard, value: state.self }, ...(parts.shift() ?? [])];
-    if ((await commitAsMember(context, [{ key: keys.guard, revision }], guarded)) === undefined) continue;
+    const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
+    if ((await commitAsMember(context, when, guarded)) === undefined) return false;
     for (const part of parts) await commitAsMember(context, [], part);
-    const learned = [...dropped, ...added];
-    host.follow({ changes: learned, networks: ids(learned, 'network'), endpoints: [] });
-    const changes = learnDefinitions(state, shared);
-    host.follow({ changes, networks: ids(changes, 'network'), endpoints: [] });
-    return;
   }
+  // What changed here meanwhile is judged anew.
+  if (dropped.some(({ table, id }) => table === 'network' && state.isMember(id))) return false;
+  for (const { id } of lost) await cutOff(context, id);
+  const learned = [...dropped, ...added];
+  await host.follow({ changes: learned, networks: ids(learned, 'network') });
+  const changes = learnDefinitions(state, shared);
+  await host.follow({ changes, networks: ids(changes, 'network') });
+  return lost.length === 0;
+}
+
+/** Another network has what this one was made of. */
+async function cutOff(context: Context, network: string): Promise<void> {
+  const { state } = context.host;
+  const own = state.endpointsOf(network).filter(({ peer }) => peer === state.self);
+  const addresses = new Set(own.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text)))));
+  await giveUp(context, { network, addresses });
 }
 
 const ids = (changes: readonly Change[], table: string) => changes.filter((c) => c.table === table).map(({ id }) => id);
@@ -119,18 +171,24 @@ const outside = (state: State) =>
   [...state.pools.keys()].flatMap((pool) => cellsInUse(state, pool).map((cell) => ({ pool, cell })));
 
 async function takeCells(context: Context): Promise<void> {
-  const { state } = context.host;
+  const {
+    host,
+    host: { state },
+  } = context;
   for (const { pool, cell } of outside(state)) {
     const key = keys.cell(pool, formatCidr(cell));
     await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: state.self }]);
     const owned = await ownersOf(context, pool);
-    adoptCells(context, pool, owned);
-    const owner = owned.find((o) => formatCidr(o.cell) === formatCidr(cell))?.peer;
-    if (owner === undefined || owner === state.self) continue;
-    fail(
-      'WEAVE_JOIN_REFUSED',
-      `this host and host ${await nameOf(context, owner)} both use addresses of ${formatCidr(cell)}: here ${usersOf(state, pool, cell)}`,
-    );
+    const [of] = usedOfOthers(state, pool, owned).flatMap((addr) => {
+      const other = owned.find((o) => o.peer !== state.self && contains(o.cell, addr));
+      return other ?? [];
+    });
+    if (!of) host.commit(cellsAsOwned(state, pool, owned));
+    else
+      fail(
+        'WEAVE_JOIN_REFUSED',
+        `this host and host ${await nameOf(context, of.peer)} both use addresses of ${formatCidr(of.cell)}: here ${usersOf(state, pool, of.cell)}`,
+      );
   }
 }
 
@@ -139,7 +197,7 @@ async function nameOf({ directory }: Context, peer: string): Promise<string> {
   return entries.flatMap((entry) => peerIn(entry)?.name ?? [])[0] ?? peer;
 }
 
-function usersOf(state: State, pool: string, cell: ReturnType<typeof cidr>): string {
+function usersOf(state: State, pool: string, cell: Cidr): string {
   const users = [...state.endpoints.values()].flatMap((e) =>
     e.addresses
       .filter((text) => overlaps(cell, single(cidr(text))))

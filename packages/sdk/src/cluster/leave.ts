@@ -1,25 +1,24 @@
-import { keys } from '@weave/core';
-import type { Context } from './context.ts';
+import { keys, type Write } from '@weave/core';
+import { type Context, commitAsMember } from './context.ts';
 import { clearAfter } from './peers.ts';
 
 /** Takes this host out of its cluster with all that it holds; false where the others could not be told. */
 export async function leaveCluster(context: Context): Promise<boolean> {
-  const { directory, host, fence, reachable } = context;
-  const { self } = host.state;
-  if (!reachable || fence === 0) return false;
-  const key = keys.peer(self);
+  if (!context.reachable || context.fence === 0) return false;
   try {
-    await directory.commit({
-      when: [{ key, revision: fence }],
-      writes: [
-        { key, value: null },
-        { key: keys.alive(self), value: null },
-      ],
-    });
-    await clearAfter(context, self);
+    await withdraw(context);
     return true;
   } catch (error) {
-    host.log('warn', 'the other hosts could not be told that this one is gone', { error: String(error) });
+    context.host.log('warn', 'the other hosts could not be told that this one is gone', { error: String(error) });
     return false;
   }
+}
+
+/** From then on it does not belong, and nothing is its own. */
+export async function withdraw(context: Context): Promise<void> {
+  const { self } = context.host.state;
+  const writes = [keys.fence(self), keys.peer(self), keys.alive(self)].map((key): Write => ({ key, value: null }));
+  await commitAsMember(context, [], writes);
+  context.fence = 0;
+  await clearAfter(context, self);
 }

@@ -1,45 +1,39 @@
 import { type Change, type Endpoint, type Entry, isSame, keys, type News, nameInKey, type Peer } from '@weave/core';
-import type { Context } from './context.ts';
+import { type Context, followAsMember, learn } from './context.ts';
 import { endpointIn, peerIn } from './entries.ts';
 
 /** What other hosts tell of themselves and of their endpoints, on the networks that this host has endpoints on. */
 export function createMembers(context: Context) {
-  const { host, directory } = context;
+  const { host, alive } = context;
   const { state } = host;
-  const alive = new Set<string>();
   const following = new Map<string, () => void>();
   /** Own endpoint → network: once it is gone its record does not tell any more. */
   const placed = new Map<string, string>();
-  const ends: (() => void)[] = [];
+  let ends: (() => void)[] = [];
   let began = false;
-  let onAlive: () => void = () => undefined;
 
   function peers(news: News): void {
-    if (news.kind === 'changes' && news.gone.includes(keys.peer(state.self))) context.onFenced();
+    if (news.kind === 'changes' && news.gone.includes(keys.peer(state.self))) context.disagrees();
     const seen = news.entries.flatMap((entry) => peerIn(entry) ?? []).filter(({ id }) => id !== state.self);
     const gone =
       news.kind === 'all'
         ? without(state.peers.keys(), [state.self, ...seen.map(({ id }) => id)])
         : news.gone.map(nameInKey).filter((id) => state.peers.has(id) && id !== state.self);
     const changed = seen.filter((peer) => !isSame(state.peers.get(peer.id), peer));
+    // What it told of its endpoints goes by itself, or stays for when it is back.
     const changes: Change[] = [
       ...changed.map((peer: Peer): Change => ({ table: 'peer', id: peer.id, record: peer })),
-      ...gone.flatMap((id) => [
-        ...endpointsOfPeer(id).map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
-        { table: 'peer', id, record: null } as const,
-      ]),
+      ...gone.map((id): Change => ({ table: 'peer', id, record: null })),
     ];
-    if (changes.length > 0) host.follow({ changes });
+    if (changes.length > 0) learn(context, { changes });
   }
-
-  const endpointsOfPeer = (peer: string): Endpoint[] =>
-    [...state.endpoints.values()].filter((endpoint) => endpoint.peer === peer);
 
   function liveness(news: News): void {
     if (news.kind === 'all') alive.clear();
     else for (const key of news.gone) alive.delete(nameInKey(key));
     for (const { key } of news.entries) alive.add(nameInKey(key));
-    onAlive();
+    // A lease that expired while we were away took the key along.
+    if (news.kind === 'changes' && news.gone.includes(keys.alive(state.self))) context.disagrees();
   }
 
   function endpoints(network: string, news: News): void {
@@ -52,13 +46,19 @@ export function createMembers(context: Context) {
             remotesOn(network),
             seen.map(({ id }) => id),
           )
-        : news.gone.map(nameInKey).filter((id) => isRemote(state.endpoints.get(id)));
+        : news.gone.filter(isTold).map(nameInKey);
     const changed = seen.filter((e) => !isSame(state.endpoints.get(e.id), e));
     const changes: Change[] = [
       ...gone.map((id): Change => ({ table: 'endpoint', id, record: null })),
       ...changed.map((e): Change => ({ table: 'endpoint', id: e.id, record: e })),
     ];
-    if (changes.length > 0) host.follow({ changes });
+    if (changes.length > 0) learn(context, { changes });
+  }
+
+  /** Whether it is what an endpoint of another host is known from. */
+  function isTold(key: string): boolean {
+    const endpoint = state.endpoints.get(nameInKey(key));
+    return isRemote(endpoint) && keys.endpoint(endpoint) === key;
   }
 
   function remote(network: string, entry: Entry): Endpoint | undefined {
@@ -82,15 +82,18 @@ export function createMembers(context: Context) {
     if (isOn === following.has(network)) return;
     if (isOn) {
       following.set(network, () => undefined);
-      const end = directory.follow(keys.endpoints(network), (news) => endpoints(network, news));
+      const end = followAsMember(context, keys.endpoints(network), (news) => endpoints(network, news));
       following.set(network, end);
       return;
     }
     following.get(network)!();
     following.delete(network);
-    const ids = remotesOn(network);
-    const changes = ids.map((id): Change => ({ table: 'endpoint', id, record: null }));
-    if (ids.length > 0) host.follow({ changes });
+    forget(network);
+  }
+
+  function forget(network: string): void {
+    const changes = remotesOn(network).map((id): Change => ({ table: 'endpoint', id, record: null }));
+    if (changes.length > 0) learn(context, { changes });
   }
 
   /** The network whose following a change may begin or end. */
@@ -103,21 +106,26 @@ export function createMembers(context: Context) {
     return network;
   }
 
+  function end(): void {
+    for (const each of [...ends, ...following.values()]) each();
+    following.clear();
+  }
+
   return {
-    alive: alive as ReadonlySet<string>,
-    follow(told: () => void): void {
-      onAlive = told;
+    /** All of it, anew. */
+    follow(): void {
+      end();
       began = true;
-      ends.push(directory.follow(keys.peers, peers), directory.follow(keys.alives, liveness));
+      ends = [followAsMember(context, keys.peers, peers), followAsMember(context, keys.alives, liveness)];
       for (const e of state.endpoints.values()) if (e.peer === state.self) placed.set(e.id, e.network);
-      for (const network of state.networks.keys()) update(network);
+      for (const network of [...state.networks.keys()])
+        if (state.isMember(network)) update(network);
+        else forget(network);
     },
     note(changes: readonly Change[]): void {
       for (const network of new Set(changes.flatMap((change) => concerned(change) ?? []))) update(network);
     },
-    end(): void {
-      for (const end of [...ends, ...following.values()]) end();
-    },
+    end,
   };
 }
 

@@ -1,5 +1,16 @@
-import { cidr, cidrInKey, fail, formatCidr, hostBounds, keys, type Peer, sizeOf, type Write } from '@weave/core';
-import { type Context, chunks, unreachable } from './context.ts';
+import {
+  cidr,
+  cidrInKey,
+  fail,
+  formatCidr,
+  hostBounds,
+  keys,
+  nameInKey,
+  type Peer,
+  sizeOf,
+  type Write,
+} from '@weave/core';
+import { type Context, chunks, isThere, unreachable } from './context.ts';
 
 /** How many addresses of a pool a host holds. */
 export interface Holding {
@@ -63,12 +74,15 @@ export async function removePeer(context: Context, peer: Peer): Promise<string> 
   const { directory, host, reachable } = context;
   if (peer.id === host.state.self) fail('WEAVE_PEER_ALIVE', `${peer.name} is this host`);
   if (!reachable) throw unreachable(`host ${peer.name} cannot be removed: the directory does not answer`);
-  const key = keys.peer(peer.id);
+  const key = keys.fence(peer.id);
   const { entries } = await directory.list(key);
-  const revision = entries.find((entry) => entry.key === key)?.revision ?? 0;
+  const revision = isThere(entries, key)?.revision ?? 0;
   const gone = await directory.commit({
     when: [{ key, revision }, { none: keys.alive(peer.id) }],
-    writes: [{ key, value: null }],
+    writes: [
+      { key, value: null },
+      { key: keys.peer(peer.id), value: null },
+    ],
   });
   if (gone === undefined) fail('WEAVE_PEER_ALIVE', `host ${peer.name} is alive`);
   return clearAfter(context, peer.id);
@@ -76,17 +90,23 @@ export async function removePeer(context: Context, peer: Peer): Promise<string> 
 
 /** What a host that was removed held and told. Stops as soon as the host is there again. */
 export async function clearAfter({ directory }: Context, peer: string): Promise<string> {
-  const absent = { key: keys.peer(peer), revision: 0 };
-  const owned = (await directory.list(keys.allCells)).entries.filter(({ value }) => value === peer);
-  const claims = (await directory.list(keys.allClaims)).entries.filter(({ value }) => value === peer);
+  const absent = { key: keys.fence(peer), revision: 0 };
+  const of = async (prefix: string) => (await directory.list(prefix)).entries.filter(({ value }) => value === peer);
+  const owned = await of(keys.allCells);
   const on = (await directory.list(keys.presences(peer))).entries;
-  const writes: Write[] = [
-    ...[...owned, ...claims, ...on].map(({ key }): Write => ({ key, value: null })),
-    ...on.map(({ key }): Write => ({ prefix: keys.endpointsOn(key.split('/').at(-1)!, peer), value: null })),
+  const told: Write[] = [
+    ...on.map(({ key }): Write => ({ prefix: keys.endpointsOn(nameInKey(key), peer), value: null })),
+    { prefix: keys.presences(peer), value: null },
     { prefix: keys.wishes(peer), value: null },
   ];
-  for (const part of chunks(writes))
-    if ((await directory.commit({ when: [absent], writes: part })) === undefined) break;
+  for (const part of chunks(told))
+    if ((await directory.commit({ when: [absent], writes: part })) === undefined) return '0';
+  // As they were seen: were it here again meanwhile, it may have given them to others.
+  for (const part of chunks([...owned, ...(await of(keys.allClaims))], 50)) {
+    const when = [absent, ...part.map(({ key, revision }) => ({ key, revision }))];
+    const writes = part.map(({ key }): Write => ({ key, value: null }));
+    if ((await directory.commit({ when, writes })) === undefined) return '0';
+  }
   return String(owned.reduce((sum, { key }) => sum + sizeOf(cidr(cidrInKey(key))), 0n));
 }
 

@@ -1,8 +1,11 @@
-import { type Change, type Endpoint, type Entry, keys, nameInKey, published, type Write } from '@weave/core';
+import { type Change, type Endpoint, type Entry, keys, nameInKey, published } from '@weave/core';
 import { type Context, chunks, commitAsMember, unreachable } from './context.ts';
 
 /** How long what failed waits to be tried again. */
 const RETRY_MS = 1000;
+/** Of what may or may not be there. */
+const UNKNOWN = '';
+type Put = { key: string; value: string } | { key: string; value: null };
 /** Endpoints at a time. */
 const BATCH = 100;
 
@@ -14,7 +17,10 @@ export function createPublisher(context: Context) {
   /** Endpoint → network, of those that are or were there. */
   const placed = new Map<string, string>();
   const dirty = new Map<string, string>();
+  /** Networks whose presence has to be looked at, also where no endpoint is left to be told of. */
+  const emptied = new Set<string>();
   let flushing: Promise<void> | undefined;
+  let comparing = false;
   let cancelRetry: (() => void) | undefined;
 
   function note(changes: readonly Change[]): void {
@@ -29,54 +35,55 @@ export function createPublisher(context: Context) {
 
   const isOwn = (e: Endpoint | undefined): e is Endpoint => e?.peer === state.self;
 
-  function writesFor(changed: ReadonlyMap<string, string>): Write[] {
+  function writesFor(changed: ReadonlyMap<string, string>, networks: ReadonlySet<string>): Put[] {
     const wanted = new Map<string, string | null>();
     for (const [id, network] of changed) {
       const endpoint = state.endpoints.get(id);
       const text = isOwn(endpoint) ? JSON.stringify(published(endpoint)) : undefined;
       wanted.set(keys.endpoint({ network, peer: state.self, id }), text ?? null);
     }
-    for (const network of new Set(changed.values())) {
+    for (const network of networks) {
       const isOn = state.endpointsOf(network).some((e) => isOwn(e) && e.sandbox);
       wanted.set(keys.presence(state.self, network), isOn ? '{}' : null);
     }
     return [...wanted]
       .filter(([key, value]) => (there.get(key) ?? null) !== value)
-      .map(([key, value]): Write => (value === null ? { key, value } : { key, value }));
+      .map(([key, value]): Put => (value === null ? { key, value } : { key, value }));
   }
 
   async function write(): Promise<void> {
-    while (dirty.size > 0 && context.reachable && context.fence > 0) {
+    while ((dirty.size > 0 || emptied.size > 0) && context.reachable && context.fence > 0) {
       const changed = new Map([...dirty].slice(0, BATCH));
+      const networks = new Set([...changed.values(), ...emptied]);
       for (const id of changed.keys()) dirty.delete(id);
-      try {
-        for (const part of chunks(writesFor(changed))) await writePart(part);
-      } catch (error) {
-        restore(changed);
-        throw error;
-      }
+      emptied.clear();
+      await writeAll(changed, networks);
       for (const id of changed.keys()) if (!state.endpoints.has(id) && !dirty.has(id)) placed.delete(id);
     }
   }
 
-  async function writePart(part: readonly Write[]): Promise<void> {
-    if ((await commitAsMember(context, [], part)) === undefined) {
-      context.onFenced();
-      throw unreachable('this host was removed from its cluster');
+  async function writeAll(changed: ReadonlyMap<string, string>, networks: ReadonlySet<string>): Promise<void> {
+    try {
+      for (const part of chunks(writesFor(changed, networks))) await writePart(part);
+    } catch (error) {
+      // What may not have been done is done again.
+      for (const [id, network] of changed) if (!dirty.has(id)) dirty.set(id, network);
+      for (const network of networks) emptied.add(network);
+      throw error;
     }
-    for (const each of part)
-      if ('prefix' in each) continue;
-      else if (each.value === null) there.delete(each.key);
-      else there.set(each.key, each.value);
   }
 
-  /** What may not have been done is done again. */
-  function restore(changed: ReadonlyMap<string, string>): void {
-    for (const [id, network] of changed) if (!dirty.has(id)) dirty.set(id, network);
+  async function writePart(part: readonly Put[]): Promise<void> {
+    // Until it is certain nothing is.
+    for (const { key } of part) there.set(key, UNKNOWN);
+    await commitAsMember(context, [], part);
+    for (const { key, value } of part)
+      if (value === null) there.delete(key);
+      else there.set(key, value);
   }
 
   function flush(): void {
-    if (!context.reachable || context.fence === 0) return;
+    if (!context.reachable || context.fence === 0 || comparing) return;
     flushing ??= write()
       .catch((error: unknown) => {
         host.log('debug', 'endpoints could not be published', { error: String(error) });
@@ -90,29 +97,41 @@ export function createPublisher(context: Context) {
       });
   }
 
+  async function compare(): Promise<void> {
+    const { directory } = context;
+    const { entries } = await directory.list(keys.presences(state.self));
+    const networks = new Set(entries.map(({ key }) => nameInKey(key)));
+    for (const e of state.endpoints.values()) if (isOwn(e)) networks.add(e.network);
+    const listed: Entry[] = [...entries];
+    for (const network of networks)
+      listed.push(...(await directory.list(keys.endpointsOn(network, state.self))).entries);
+    there.clear();
+    for (const { key, value } of listed) there.set(key, value);
+    for (const { key } of listed.slice(entries.length)) placed.set(nameInKey(key), key.split('/')[3]!);
+    for (const e of state.endpoints.values()) if (isOwn(e)) placed.set(e.id, e.network);
+    for (const [id, network] of placed) dirty.set(id, network);
+    for (const network of networks) emptied.add(network);
+  }
+
   return {
     note,
     /** Compares what is there with what is here, and writes what differs. */
     async resync(): Promise<void> {
-      const { directory } = context;
-      const { entries } = await directory.list(keys.presences(state.self));
-      const networks = new Set(entries.map(({ key }) => nameInKey(key)));
-      for (const e of state.endpoints.values()) if (isOwn(e)) networks.add(e.network);
-      const listed: Entry[] = [...entries];
-      for (const network of networks)
-        listed.push(...(await directory.list(keys.endpointsOn(network, state.self))).entries);
-      there.clear();
-      for (const { key, value } of listed) there.set(key, value);
-      for (const { key } of listed.slice(entries.length)) placed.set(nameInKey(key), key.split('/')[3]!);
-      for (const e of state.endpoints.values()) if (isOwn(e)) placed.set(e.id, e.network);
-      for (const [id, network] of placed) dirty.set(id, network);
+      comparing = true;
+      try {
+        while (flushing) await flushing;
+        await compare();
+      } finally {
+        comparing = false;
+      }
       flush();
     },
     flush,
     /** Returns when what was changed until now is there; rejects where it cannot be. */
     async settled(): Promise<void> {
+      flush();
       while (flushing) await flushing;
-      await write();
+      if (dirty.size > 0) throw unreachable('endpoints cannot be published: the directory does not answer');
     },
     end: () => cancelRetry?.(),
   };

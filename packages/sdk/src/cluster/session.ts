@@ -1,18 +1,22 @@
-import { fail, hashId, isWeaveError, keys } from '@weave/core';
-import { inBackground } from '../log.ts';
-import { syncCells } from './blocks.ts';
+import { fail, isWeaveError, SELF } from '@weave/core';
+import { syncCells } from './cells.ts';
 import type { Claims } from './claims.ts';
-import { type Context, commitAsMember } from './context.ts';
+import type { Context } from './context.ts';
 import type { Definitions } from './definitions.ts';
-import { giveUp } from './give-up.ts';
-import { beginCluster, clusterThere, joinCluster, register } from './join.ts';
+import { belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
 import type { Publisher } from './publish.ts';
-import { answerWishes } from './wishes.ts';
+import { answerWishes, withdrawWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
+/** How often it is looked whether the host that begins a cluster has brought in what it has. */
+const FOUNDING_MS = 100;
+/** By then every host that can has told a directory made anew what is its own. */
+const SETTLE_MS = 5000;
 
 interface Parts {
+  founds: boolean;
+  context: Context;
   claims: Claims;
   definitions: Definitions;
   members: Members;
@@ -20,66 +24,73 @@ interface Parts {
 }
 
 /** Keeps a host in step with its directory: joins, and after each gap makes both agree again. */
-export function createSession(context: Context, { claims, definitions, members, publisher }: Parts) {
+export function createSession({ founds, context, claims, definitions, members, publisher }: Parts) {
   const { host, directory, timers } = context;
   const { state, log } = host;
-  const ends: (() => void)[] = [];
+  let ends: (() => void)[] = [];
   let since = timers.now();
   let problem: string | undefined;
   let stepping: Promise<void> | undefined;
   let again = false;
-  let following = false;
+  /** What is followed has to be followed anew. */
+  let stale = true;
   let closed = false;
   let cancelRetry: (() => void) | undefined;
 
   /** The same from wherever it begins: a gap of any length, and whatever a step that failed had done. */
   async function agree(): Promise<void> {
-    const id = await clusterThere(context);
-    if (state.cluster) await comeBack(id, state.cluster);
-    else await join(id);
-    if (!following) follow();
-    await beAlive();
+    const there = await clusterThere(context);
+    if (state.cluster) await comeBack(there, state.cluster);
+    else await join(there);
+    if (stale && timers.now() >= context.settlesAt) follow();
+    await withdrawWishes(context);
     await claims.resync();
     await publisher.resync();
   }
 
-  async function join(id: string | undefined): Promise<void> {
-    const cluster = id ?? (await beginCluster(context, hashId('cluster', state.self).slice(0, 16)));
-    await joinCluster(context, cluster, claims);
-    log('info', 'joined a cluster', { cluster });
+  async function join(there: There | undefined): Promise<void> {
+    let found = there;
+    while (!found && !founds && context.reachable && !closed) {
+      await new Promise<void>((over) => timers.after(FOUNDING_MS, over));
+      found = await clusterThere(context);
+    }
+    const { id } = await joinCluster(context, found, claims);
+    log('info', 'joined a cluster', { cluster: id });
   }
 
-  async function comeBack(id: string | undefined, ours: string): Promise<void> {
-    if (id === undefined)
+  async function comeBack(there: There | undefined, ours: string): Promise<void> {
+    if (there === undefined)
       fail('WEAVE_DIRECTORY_LOST', `the directory is empty: it is not the one of cluster ${ours}, or it was lost`);
-    if (id !== ours)
-      fail('WEAVE_JOIN_REFUSED', `this host belongs to cluster ${ours}, and the directory to cluster ${id}`);
+    if (there.id !== ours)
+      fail('WEAVE_JOIN_REFUSED', `this host belongs to cluster ${ours}, and the directory to cluster ${there.id}`);
+    const isAnew = there.incarnation !== state.selves.get(SELF)?.incarnation;
+    if (isAnew) settle();
     await register(context);
-    const { entries } = await directory.list(keys.guard);
-    if (entries.length === 0) await definitions.publishAll();
-    const lost = await syncCells(context);
-    if (lost.length > 0) await giveUp(context, lost);
+    await shareDefinitions(context, isAnew ? 'anew' : 'again');
+    await syncCells(context);
+    if (isAnew) belong(context, there);
+  }
+
+  /** Until others have told theirs too, what is known of them stands, and nothing is taken that may be theirs. */
+  function settle(): void {
+    stale = true;
+    context.settlesAt = timers.now() + SETTLE_MS;
+    timers.after(SETTLE_MS, () => void step());
   }
 
   function follow(): void {
-    following = true;
-    ends.push(definitions.follow(), answerWishes(context));
-    members.follow(() => {
-      // A lease that expired while we were away took the key along.
-      if (context.reachable && context.fence > 0 && !members.alive.has(state.self))
-        void inBackground(log, 'this host could not say that it is alive', beAlive);
-    });
+    stale = false;
+    for (const end of ends) end();
+    ends = [definitions.follow(), answerWishes(context)];
+    members.follow();
   }
-
-  /** Leased: it goes when this process is not heard of any more. */
-  const beAlive = () => commitAsMember(context, [], [{ key: keys.alive(state.self), value: '{}', leased: true }]);
 
   async function step(): Promise<void> {
     again = true;
     cancelRetry?.();
     stepping ??= run().finally(() => {
       stepping = undefined;
-      if (again && context.reachable) void step();
+      if (again && context.reachable && !closed) void step();
     });
     await stepping;
   }
@@ -93,30 +104,35 @@ export function createSession(context: Context, { claims, definitions, members, 
 
   const agreed = () => {
     problem = undefined;
+    if (stale && timers.now() >= context.settlesAt) again = true;
   };
 
   function disagreed(error: unknown): void {
     const said = isWeaveError(error) ? `${error.message}. ${error.hint}` : String(error);
     if (said !== problem) log('warn', 'not in step with the cluster', { error: said });
     problem = said;
+    again = false;
     if (!closed) cancelRetry = timers.after(RETRY_MS, () => void step());
   }
 
-  ends.push(
-    directory.onReach((reachable) => {
-      if (reachable !== context.reachable) since = timers.now();
-      context.reachable = reachable;
-      if (reachable) void step();
-    }),
-  );
+  const endReach = directory.onReach((reachable) => {
+    if (reachable !== context.reachable) since = timers.now();
+    context.reachable = reachable;
+    if (reachable) void step();
+    else context.fence = 0;
+  });
 
   return {
     step,
+    missed(): void {
+      stale = true;
+      if (!stepping) void step();
+    },
     status: () => ({ since, ...(problem ? { problem } : {}) }),
     async end(): Promise<void> {
       closed = true;
       cancelRetry?.();
-      for (const end of ends) end();
+      for (const end of [...ends, endReach]) end();
       await stepping;
     },
   };

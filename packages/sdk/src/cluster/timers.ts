@@ -13,3 +13,18 @@ export const realTimers: Timers = {
     return () => clearTimeout(timer);
   },
 };
+
+/** Again and again, so long after it was done the last time. Answers what ends it. */
+export function every(ms: number, timers: Timers, work: () => Promise<unknown>): () => void {
+  let isOver = false;
+  let cancel = timers.after(ms, again);
+  function again(): void {
+    void work().finally(() => {
+      if (!isOver) cancel = timers.after(ms, again);
+    });
+  }
+  return () => {
+    isOver = true;
+    cancel();
+  };
+}

@@ -1,30 +1,28 @@
 import {
   type Address,
   address,
-  anyFree,
   type Cidr,
-  cellChange,
   cidr,
-  contains,
   type Entry,
   formatAddress,
   formatCidr,
-  giveAddress,
+  giftOf,
   holderOf,
-  idleCells,
+  isUsed,
   keys,
+  narrowest,
   overlaps,
-  single,
   sizeOf,
 } from '@weave/core';
-import type { Owned } from './blocks.ts';
-import { type Context, commitAsMember } from './context.ts';
+import { inBackground } from '../log.ts';
+import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { type Wish, wishIn } from './entries.ts';
+import type { Owned } from './owned.ts';
 
 /** How long an owner has to answer: one that is dead or cut off never does. */
 const ANSWER_MS = 2000;
 
-let count = 0;
+export const SILENT = 'nobody knows whom: it does not answer';
 
 interface Wanted {
   pool: string;
@@ -41,108 +39,99 @@ export async function wish(
   { pool, within, owned }: Wanted,
 ): Promise<Map<string, string> | undefined> {
   const { self } = context.host.state;
-  const owners = [...new Set(owned.filter((o) => overlaps(o.cell, within) && o.peer !== self).map((o) => o.peer))];
   const isOne = sizeOf(within) === 1n;
-  const holders = isOne ? [narrowest(owned, within)].flatMap((o) => (o && o.peer !== self ? o.peer : [])) : owners;
+  const around = isOne ? [narrowest(owned, within)].flatMap((o) => o ?? []) : owned;
+  const owners = new Set(around.filter((o) => overlaps(o.cell, within) && o.peer !== self).map((o) => o.peer));
   const wanted: Wish = isOne ? { pool, address: formatAddress(within) } : { pool, within: formatCidr(within) };
   const denials = new Map<string, string>();
-  for (const owner of holders) {
-    const denied = await ask(context, owner, wanted);
+  for (const owner of owners) {
+    const isDead = context.alive.size > 0 && !context.alive.has(owner);
+    const denied = isDead ? SILENT : await ask(context, owner, wanted);
     if (denied === undefined) return undefined;
     denials.set(owner, denied);
   }
   return denials;
 }
 
-/** Who holds an address: the owner of that alone, else of the cell around it. */
-const narrowest = (owned: readonly Owned[], addr: Address): Owned | undefined =>
-  owned.filter(({ cell }) => contains(cell, addr)).sort((a, b) => b.cell.length - a.cell.length)[0];
-
 /** Undefined when the wish was granted; else why not. */
 async function ask(context: Context, owner: string, wanted: Wish): Promise<string | undefined> {
   const { directory, host, timers } = context;
-  const key = keys.wish(owner, `${host.state.self}.${++count}`);
-  const asked = await commitAsMember(context, [], [{ key, value: JSON.stringify(wanted) }]);
-  if (asked === undefined) return 'nobody: this host was removed from the cluster';
-  const answer = await new Promise<string | undefined | 'silent'>((answered) => {
+  const key = keys.wish(owner, host.state.self, wanted.pool);
+  context.wishes.add(key);
+  const asked = (await commitAsMember(context, [], [{ key, value: JSON.stringify(wanted), leased: true }]))!;
+  const answer = await new Promise<string | undefined>((answered) => {
     const end = directory.follow(key, (news) => {
-      const entry = news.entries.find((each) => each.key === key);
-      const denied = entry && wishIn(entry)?.denied;
+      const entry = isThere(news.entries, key);
+      const denied = entry && entry.revision > asked ? wishIn(entry)?.denied : undefined;
       const isGone = news.kind === 'all' ? news.revision >= asked && !entry : news.gone.includes(key);
       if (denied !== undefined || isGone) done(denied);
     });
-    const cancel = timers.after(ANSWER_MS, () => done('silent'));
+    const cancel = timers.after(ANSWER_MS, () => done(SILENT));
     function done(said: string | undefined): void {
       end();
       cancel();
       answered(said);
     }
   });
-  if (answer === undefined) return undefined;
-  await commitAsMember(context, [], [{ key, value: null }]);
-  return answer === 'silent' ? 'a host that does not answer' : answer;
+  if (answer !== undefined) await commitAsMember(context, [], [{ key, value: null }]);
+  context.wishes.delete(key);
+  return answer;
+}
+
+/** Takes back what was asked before a gap: whoever waits for it asks again. */
+export async function withdrawWishes(context: Context): Promise<void> {
+  const writes = [...context.wishes].map((key) => ({ key, value: null }) as const);
+  for (const part of chunks(writes)) await commitAsMember(context, [], part);
+  for (const { key } of writes) context.wishes.delete(key);
 }
 
 /** Answers what other hosts ask of the cells of this one. */
 export function answerWishes(context: Context): () => void {
   const { directory, host } = context;
-  let last: Promise<unknown> = Promise.resolve();
   return directory.follow(keys.wishes(host.state.self), ({ entries }) => {
     for (const entry of entries)
-      last = last.then(() =>
-        answer(context, entry).catch((error: unknown) =>
-          host.log('debug', 'a wish could not be answered', { error: String(error) }),
-        ),
-      );
+      void inBackground(host.log, 'a wish could not be answered', () => answer(context, entry));
   });
 }
 
 async function answer(context: Context, entry: Entry): Promise<void> {
   const wanted = wishIn(entry);
   if (!wanted || wanted.denied !== undefined) return;
-  const peer = entry.key.split('/').at(-1)!.split('.')[0]!;
-  const { state } = context.host;
-  if (!state.pools.has(wanted.pool)) return deny(context, entry, wanted, 'nobody');
-  const idle = wanted.within
-    ? idleCells(state, wanted.pool).findLast((c) => overlaps(c, cidr(wanted.within!)))
-    : undefined;
-  if (idle) return giveCell(context, entry, { pool: wanted.pool, cell: idle, peer });
-  const addr = wanted.address
-    ? address(wanted.address)
-    : anyFree(state, wanted.pool, cidr(wanted.within ?? '0.0.0.0/0'));
-  if (!addr) return deny(context, entry, wanted, 'its containers, all of it');
-  const cell = state.poolIndex(wanted.pool).cells.find((each) => contains(each, addr));
-  const given = cell ? giveAddress(state, wanted.pool, addr, peer) : [];
-  if (given.length === 0) return deny(context, entry, wanted, holder(context, wanted.pool, addr));
-  context.host.commit(given);
-  const writes = [
-    { key: keys.cell(wanted.pool, formatCidr(single(addr))), value: peer },
-    { key: entry.key, value: null },
-  ];
-  const done = await commitAsMember(context, [{ key: entry.key, revision: entry.revision }], writes);
-  if (done === undefined) context.host.commit(given.map((change) => ({ ...change, record: null }) as typeof change));
-}
-
-interface Gift {
-  pool: string;
-  cell: Cidr;
-  peer: string;
+  await context.host.inTurn(`cells ${wanted.pool}`, () => give(context, entry, wanted));
 }
 
 /** Given up here before the directory says so: nothing is handed out of it any more. */
-async function giveCell(context: Context, entry: Entry, { pool, cell, peer }: Gift): Promise<void> {
-  context.host.commit([cellChange(pool, cell, false)]);
-  const when = [{ key: entry.key, revision: entry.revision }];
+async function give(context: Context, entry: Entry, wanted: Wish): Promise<void> {
+  const {
+    host,
+    host: { state, datapath },
+  } = context;
+  const { pool } = wanted;
+  if (!state.pools.has(pool)) return deny(context, entry, wanted, 'nobody');
+  const addr = wanted.address === undefined ? undefined : address(wanted.address);
+  const within = wanted.within === undefined ? undefined : cidr(wanted.within);
+  const peer = entry.key.split('/').at(-1)!.split('.')[0]!;
+  const gift = giftOf(state, pool, { peer, address: addr, within });
+  if (!gift) return deny(context, entry, wanted, addr ? holder(context, pool, addr) : 'its containers, all of it');
+  const undo = state.inverse(gift.changes);
+  host.commit(gift.changes);
+  // What had it a moment ago is out of the kernel then, or back in the records as the kernel refused.
+  await datapath.apply([[]]);
+  if (!state.pools.has(pool)) return;
+  const isBack = isUsed(state, pool, gift.cell);
   const writes = [
-    { key: keys.cell(pool, formatCidr(cell)), value: peer },
+    { key: keys.cell(pool, formatCidr(gift.cell)), value: peer },
     { key: entry.key, value: null },
   ];
-  if ((await commitAsMember(context, when, writes)) === undefined) context.host.commit([cellChange(pool, cell, true)]);
+  const when = [{ key: entry.key, revision: entry.revision }];
+  if (!isBack && (await commitAsMember(context, when, writes)) !== undefined) return;
+  if (state.pools.has(pool)) host.commit(undo);
 }
 
 async function deny(context: Context, { key, revision }: Entry, wanted: Wish, denied: string): Promise<void> {
   const value = JSON.stringify({ ...wanted, denied: denied.slice(0, 500) });
-  await commitAsMember(context, [{ key, revision }], [{ key, value }]);
+  // Leased by us, so that it goes also where who asked died.
+  await commitAsMember(context, [{ key, revision }], [{ key, value, leased: true }]);
 }
 
 function holder({ host: { state } }: Context, pool: string, addr: Address): string {

@@ -24,7 +24,9 @@ export function parseEtcdAddress(text: string): EtcdAddress {
 
 function parseEndpoint(endpoint: string, text: string): string {
   const wrong = (why: string) => fail('WEAVE_INVALID_OPTION', `${text}: ${why}`, { hint: HINT });
-  if (endpoint.includes('@')) return wrong('the user is said by --store-user');
+  // Without the text: there is a password in it.
+  if (endpoint.includes('@'))
+    return fail('WEAVE_INVALID_OPTION', 'an etcd’s user is said by --store-user', { hint: HINT });
   const [, host, bracketed, port = PORT] = /^(?:([^\s:[\]/]+)|\[([^\]]+)\])(?::(\d+))?$/.exec(endpoint) ?? [];
   if (host === undefined && bracketed === undefined) return wrong(`"${endpoint}" is not host:port`);
   if (bracketed !== undefined && !isIPv6(bracketed)) return wrong(`${bracketed} is no IPv6 address`);

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
@@ -130,6 +131,8 @@ export function credentialsFor(endpoint: string, { tls }: EtcdOptions): ChannelC
   const [ca, key, cert] = [tls.ca, tls.key, tls.cert].map((pem) => (pem === undefined ? null : Buffer.from(pem)));
   const host = hostOf(endpoint);
   try {
+    // OpenSSL takes a text without certificates for no authority at all.
+    if (tls.ca !== undefined) new X509Certificate(tls.ca);
     return credentials.createSsl(ca, key, cert, {
       checkServerIdentity: (_, shown) => checkServerIdentity(host, shown),
     });

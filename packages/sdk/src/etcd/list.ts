@@ -1,7 +1,7 @@
 import type { Entry } from '@weave/core';
 import type { Connection } from './connection.ts';
 import { isCompacted } from './failure.ts';
-import { endOf, type KeyValue, METHODS } from './messages.ts';
+import { type KeyValue, METHODS, under } from './messages.ts';
 
 /** Keys of one answer: of the size that keys of ours have, well below what etcd and its other clients notice. */
 const PAGE = 1000;
@@ -24,14 +24,14 @@ export async function listAll(connection: Connection, root: string, prefix: stri
 
 async function listPages(connection: Connection, root: string, prefix: string): Promise<Listed> {
   const entries: Entry[] = [];
-  const rangeEnd = endOf(root + prefix);
+  const range = under(root + prefix);
   let revision = 0;
-  for (let key = root + prefix; ; ) {
-    const page = await connection.ask(METHODS.range, { key, rangeEnd, limit: PAGE, revision });
+  for (;;) {
+    const page = await connection.ask(METHODS.range, { ...range, limit: PAGE, revision });
     revision ||= page.header!.revision;
     for (const each of page.kvs) entries.push(entryOf(each, root));
     if (!page.more) return { entries, revision };
-    key = `${page.kvs.at(-1)!.key}\0`;
+    range.key = `${page.kvs.at(-1)!.key}\0`;
   }
 }
 

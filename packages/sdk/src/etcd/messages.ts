@@ -79,6 +79,8 @@ export type KeyValue = Read<typeof KEY_VALUE>;
 export type Compare = Written<typeof COMPARE>;
 export type Operation = Written<typeof OPERATION>;
 
-/** A key, as part of a request: it and all that begin with it. In UTF-8 there is no byte 0xff. */
-export const under = (key: string) => ({ key, rangeEnd: endOf(key) });
-export const endOf = (prefix: string): Uint8Array => Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])]);
+/** All that begin with a prefix, as part of a request. There is no empty key, and in UTF-8 no byte 0xff. */
+export const under = (prefix: string) => ({
+  key: prefix || '\0',
+  rangeEnd: Buffer.concat([Buffer.from(prefix), Buffer.from([0xff])]),
+});

@@ -7,6 +7,8 @@ export interface Side {
   readonly cluster?: string | undefined;
   /** Whether it can run the etcd of a cluster. */
   readonly able: boolean;
+  /** It has endpoints: of hosts that meet, who has some begins, so that its addresses are first. */
+  readonly busy?: boolean | undefined;
   /**
    * Who of the lone hosts that it knows of, itself among them, should begin a cluster; absent while it has not yet heard
    * from those that it shall connect to.

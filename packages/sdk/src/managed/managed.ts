@@ -17,6 +17,8 @@ export interface ManagedStore {
   /** `host:port` of each voter. */
   readonly endpoints: readonly string[];
   readonly tls: Credentials;
+  /** It was begun here. */
+  readonly begun: boolean;
 }
 
 export interface ManagedStatus {
@@ -79,19 +81,19 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     lostSight: () => void inBackground(log, 'looking for the cluster’s store', lookAround),
   });
   const teller = createTeller({
-    shelf,
-    self: peer.id,
-    control: host.control,
+    ...{ shelf, self: peer.id, control: host.control },
     meet: (place) => meet(party, place, port),
   });
-  const party = createParty({ peer, able: host.able, password, shelf, life, heard: () => targets.heard });
+  const { busy = () => false } = options;
+  const heard = () => targets.heard;
+  const party = createParty({ peer, able: host.able, busy, password, shelf, life, heard });
   const targets = createTargets({ meet: meetTarget, isLone: () => !shelf.record.current, log });
 
   function storeNow(): ManagedStore | undefined {
     if (!life.current || life.current.cluster.removed) return undefined;
     const { cluster, credentials } = life.current;
     const endpoints = cluster.endpoints.map((url) => url.replace('https://', ''));
-    return { clusterId: cluster.id, endpoints, tls: credentials };
+    return { clusterId: cluster.id, endpoints, tls: credentials, begun: cluster.begun ?? false };
   }
 
   async function meetTarget(address: string): Promise<Decision> {

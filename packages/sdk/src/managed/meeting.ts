@@ -10,11 +10,12 @@ export interface Party {
   readonly peer: string;
   readonly name: string;
   readonly able: boolean;
+  readonly busy: () => boolean;
   /** What it derives from its password; absent where it has none. */
   readonly keyOf?: ((salt: string) => Promise<Buffer>) | undefined;
   cluster(): { id: string; secret: string; news: News } | undefined;
   /** `beside`: a lone host that it is just about to meet. */
-  side(beside?: string): Side;
+  side(beside?: { peer: string; busy?: boolean | undefined }): Side;
   /** The other has proven what it had to. */
   met(theirs: Side): void;
   /** What another needs in order to join; undefined where it has to ask again. Begins a cluster where there is none. */
@@ -29,12 +30,14 @@ type Hello = Message<'hello'>;
 
 const helloOf = (party: Party, salt?: string): Hello => {
   const { peer, name, able, keyOf } = party;
+  const busy = party.busy();
   const cluster = party.cluster()?.id;
   const said = {
     weave: PROTOCOL,
     peer,
     name,
     able,
+    ...(busy ? { busy } : {}),
     nonce: randomBytes(32).toString('hex'),
     password: Boolean(keyOf),
   };
@@ -50,7 +53,7 @@ export async function ask(party: Party, channel: Channel): Promise<{ decision: D
   if (hello.peer === party.peer) return { decision: 'together', theirs: party.side() };
   const key = await keyFor(party, mine, hello, hello.salt ?? '');
   const bound = boundTo(channel, mine, hello);
-  const beside = hello.able && !hello.cluster ? hello.peer : undefined;
+  const beside = hello.able && !hello.cluster ? hello : undefined;
   const side = party.side(beside);
   channel.send({ ...(key ? { proof: proofOf(key, 'asks', bound) } : {}), side, ...newsFor(party, mine, hello) });
   const answer = expect('answer', await channel.receive());

@@ -26,6 +26,7 @@ const Side = Type.Object(
     standing: Type.Union(['lone', 'single', 'settled', 'moving'].map((name) => Type.Literal(name))),
     cluster: Type.Optional(Cluster),
     able: Type.Boolean(),
+    busy: Type.Optional(Type.Boolean()),
     first: Type.Optional(Peer),
   },
   Strict,
@@ -58,6 +59,7 @@ const SCHEMAS = {
     salt: Type.Optional(Hex32),
     cluster: Type.Optional(Cluster),
     able: Type.Boolean(),
+    busy: Type.Optional(Type.Boolean()),
   }),
   meeting: Type.Object({ proof: Type.Optional(Hex32), side: Side, news: Type.Optional(News) }, Strict),
   answer: Type.Object(

@@ -14,9 +14,11 @@ export interface ManagedOptions {
   /** Where other hosts reach this one: addresses or names, those first that they should try first. */
   readonly addresses: readonly string[];
   /** Whom to connect to, beside those of before; tried until it works. */
-  readonly targets?: readonly string[];
+  readonly targets?: readonly string[] | undefined;
   readonly password?: string | undefined;
   readonly log: Log;
+  /** Whether this host has endpoints. */
+  readonly busy?: () => boolean;
   /** Absent: as WEAVE_ETCD or PATH say; empty: none. */
   readonly etcd?: string | undefined;
   readonly ports?: Partial<typeof PORTS>;

@@ -21,6 +21,8 @@ export interface ClusterRecord {
   untold?: Record<string, string[]> | undefined;
   /** Begun here, and not yet written down in its own etcd. */
   founding?: boolean;
+  /** Begun here: what this host has is brought into it first. */
+  begun?: boolean;
   /** Another host is of it too. */
   settled: boolean;
   /** Joined with a password: nobody is let in without. */
@@ -106,7 +108,7 @@ export function newCluster(shelf: Shelf, endpoints: readonly string[], secured: 
   const id = randomBytes(16).toString('hex');
   shelf.putAuthority(id, makeAuthority(id));
   const cluster = { id, epoch: 1, endpoints: [...endpoints], hosts: {}, secured };
-  shelf.record.current = { ...cluster, etcd: FIRST, founding: true, settled: false };
+  shelf.record.current = { ...cluster, etcd: FIRST, founding: true, begun: true, settled: false };
   shelf.save();
   return shelf.record.current;
 }

@@ -7,10 +7,10 @@ export type PathState = 'probing' | 'reachable' | 'unreachable';
 
 /** So many are not answered: nobody is there. */
 const ATTEMPTS = 4;
-/** To who probes us, not sooner. */
+/** Not sooner, at first, and to whoever probes us. */
 const AGAIN_MS = 1000;
 const GROW_MS = 22_000;
-const BACK_OFF_MS = [1000, 1000, 1000, 1000, 2000, 4000, 8000, 16_000, 30_000];
+const MOST_WAIT_MS = 30_000;
 
 /** What is known of one underlay path, and what is tried next. */
 export class Path {
@@ -24,9 +24,13 @@ export class Path {
   #search: Search | undefined;
   /** Of small packets, or of the regular one: whether the last arrived. */
   #answered = false;
+  /** Whether nothing but the regular probe is awaited. */
+  #beating = false;
   #attempts = 0;
   #triedAt = Number.NEGATIVE_INFINITY;
   #growAt = 0;
+  /** The least that our own link refused. */
+  #ceiling = MOST_MTU;
   #closed = false;
 
   constructor(context: PathContext, delayMs: number) {
@@ -54,6 +58,7 @@ export class Path {
     this.record.arrived();
     this.#answered = true;
     if (this.state !== 'reachable') this.#begin();
+    else if (this.#beating) this.#rest();
     else if (size !== undefined) {
       this.#search?.arrived(size);
       this.#round?.arrive(size);
@@ -69,17 +74,18 @@ export class Path {
 
   #later(ms: number, work: () => void): void {
     this.#cancel();
+    this.#beating = false;
     this.#cancel = this.#context.after(ms, work);
   }
 
   /** Small packets, ever more rarely, until one is answered. */
   #seek(): void {
     if (this.#attempts === ATTEMPTS && this.state === 'probing') this.#become('unreachable');
-    const wait = BACK_OFF_MS[Math.min(this.#attempts++, BACK_OFF_MS.length - 1)]!;
+    const wait = Math.min(MOST_WAIT_MS, AGAIN_MS * 2 ** Math.max(0, this.#attempts++ - ATTEMPTS));
     this.#triedAt = this.#context.now();
     this.#answered = false;
     this.#send(undefined, true);
-    this.#later(this.#jittered(wait), () => this.#seek());
+    this.#later(this.#context.jittered(wait), () => this.#seek());
   }
 
   #begin(): void {
@@ -102,7 +108,7 @@ export class Path {
     const turn = () => {
       this.#answered = false;
       this.#send(undefined, true);
-      for (const size of [...round.open].sort((a, b) => a - b)) this.#send(size, false, () => round.refuse(size));
+      for (const size of round.open) this.#send(size, false, () => this.#refused(round, size));
       this.#later(this.record.waitMs, () => {
         if (this.#answered) round.witness();
         else this.record.missed(this.#context.now());
@@ -113,6 +119,11 @@ export class Path {
       });
     };
     turn();
+  }
+
+  #refused(round: Round, size: number): void {
+    this.#ceiling = Math.min(this.#ceiling, size);
+    round.refuse(size);
   }
 
   #find(search: Search): void {
@@ -128,7 +139,6 @@ export class Path {
   }
 
   #settle(mtu: number | undefined): void {
-    this.#growAt = this.#nextGrowth();
     if (mtu !== this.mtu) {
       this.mtu = mtu;
       this.#context.changed();
@@ -137,10 +147,11 @@ export class Path {
   }
 
   #rest(): void {
-    const ms = this.#jittered(this.#context.beatMs());
-    this.#later(ms, () => {
-      if (this.#context.now() < this.#growAt) this.#beat();
-      else if (this.mtu === undefined) this.#find(new Search());
+    this.#later(this.#context.aligned(this.#context.jittered(this.#context.beatMs())), () => {
+      const now = this.#context.now();
+      if (now < this.#growAt) return this.#beat();
+      this.#growAt = now + this.#context.jittered(Math.max(GROW_MS, 5 * this.#context.beatMs()));
+      if (this.mtu === undefined) this.#find(new Search());
       else this.#grow(this.mtu);
     });
   }
@@ -148,19 +159,17 @@ export class Path {
   /** One packet of the size that is known to arrive: when it does not, that is looked into. */
   #beat(): void {
     const { mtu } = this;
-    this.#answered = false;
-    let isRefused = false;
-    this.#send(mtu, true, () => {
-      isRefused = true;
-    });
     this.#later(this.record.waitMs, () => {
-      if (this.#answered) return this.#rest();
-      if (isRefused) return this.#find(new Search(undefined, mtu));
+      this.#beating = false;
       this.record.missed(this.#context.now());
       this.#try(mtu === undefined ? [] : [mtu], (round) => {
         if (mtu === undefined || round.arrived !== undefined) this.#rest();
         else this.#shrink(mtu);
       });
+    });
+    this.#beating = true;
+    this.#send(mtu, true, () => {
+      if (this.#beating) this.#find(new Search(undefined, mtu));
     });
   }
 
@@ -170,17 +179,14 @@ export class Path {
   }
 
   #grow(mtu: number): void {
-    this.#growAt = this.#nextGrowth();
-    const sizes = [mtu, mtu + 8, ...plateausAbove(mtu)].filter((size) => size <= MOST_MTU);
+    const sizes = [mtu, mtu + 8, ...plateausAbove(mtu)].filter((size) => size <= Math.min(this.#ceiling, MOST_MTU));
+    // It says so again if it is still so.
+    this.#ceiling = MOST_MTU;
     this.#try(sizes, (round) => {
       if (round.arrived === undefined) this.#shrink(mtu);
       else if (round.arrived > mtu) this.#find(new Search(round.arrived, round.refused));
       else this.#rest();
     });
-  }
-
-  #nextGrowth(): number {
-    return this.#context.now() + this.#jittered(Math.max(GROW_MS, 5 * this.#context.beatMs()));
   }
 
   /** What was found out stays: it is tried first when there is a way again. */
@@ -190,9 +196,5 @@ export class Path {
     this.#attempts = 0;
     this.#become('unreachable');
     this.#seek();
-  }
-
-  #jittered(ms: number): number {
-    return ms * (0.8 + 0.4 * this.#context.random());
   }
 }

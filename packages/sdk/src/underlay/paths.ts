@@ -54,7 +54,9 @@ interface Known extends UnderlayPeer {
   since: number;
 }
 
-const BEAT_MS = 2000;
+const BEAT_MS = 1700;
+/** Waking up costs more than a probe. */
+const SLOT_MS = 500;
 /** Of all paths together, between two regular probes: what bounds the cost however many there are. */
 const SPACING_MS = 20;
 /** An echo that takes longer is nobody's. */
@@ -84,6 +86,8 @@ export function underlayPaths(options: UnderlayPathsOptions): UnderlayPaths {
       {
         ...timing,
         send: (size, outcome) => probe(address, size, outcome),
+        jittered: (ms) => ms * (0.8 + 0.4 * timing.random()),
+        aligned: (ms) => Math.ceil((timing.now() + ms) / SLOT_MS) * SLOT_MS - timing.now(),
         beatMs: () => Math.max(BEAT_MS, known.size * SPACING_MS),
         changed: () => changed(entry),
       },

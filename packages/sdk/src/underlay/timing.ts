@@ -20,5 +20,8 @@ export interface PathContext extends Timing {
   send(size: number | undefined, outcome: Outcome): void;
   /** How long to wait between two looks at a path that is well. */
   beatMs(): number;
+  jittered(ms: number): number;
+  /** A little longer, so that several paths are looked at together. */
+  aligned(ms: number): number;
   changed(): void;
 }

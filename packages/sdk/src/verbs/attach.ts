@@ -5,7 +5,6 @@ import {
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
-  type Network,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
@@ -21,19 +20,19 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     name: string,
     requests: ReturnType<typeof parseAddressRequest>[],
   ): Promise<Attachment> {
-    const network = state.network(name);
     return host.decide(
-      () => attach(state, network, target, requests),
-      (decided) => carryOut(network, target, decided),
+      // While others are asked the network may go.
+      () => attach(state, state.network(name), target, requests),
+      (decided) => carryOut(target, decided),
     );
   }
 
   async function carryOut(
-    network: Network,
     target: AttachTarget,
     { endpoint, granted, changes }: ReturnType<typeof attach>,
   ): Promise<Attachment> {
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
+    const network = state.networks.get(endpoint.network)!;
     const announce = announcements(endpoint, granted);
     await host.carryOut({ changes, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;

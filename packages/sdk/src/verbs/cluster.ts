@@ -8,6 +8,11 @@ import type { Weave } from '../weave.ts';
 export function clusterVerbs(host: Host): Weave['cluster'] {
   const { state } = host;
   const joined = (): Cluster => host.cluster ?? fail('WEAVE_NOT_CLUSTERED', `this host is alone`);
+  const managed = () =>
+    host.sharing?.managed ??
+    fail('WEAVE_NOT_CLUSTERED', 'this host finds the others by the store that it was given', {
+      hint: 'Start every host with the same --store; then nothing has to be connected.',
+    });
   return {
     peers: async () =>
       [...state.peers.values()]
@@ -20,17 +25,35 @@ export function clusterVerbs(host: Host): Weave['cluster'] {
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     pools: async () => (host.cluster && state.cluster ? poolUses(host.cluster.context) : aloneWith(host)),
-    remove: async (peer) => {
+    remove: async (name) => {
       const { context } = joined();
-      return removePeer(context, peerCalled(context, peer));
+      const peer = peerCalled(context, name);
+      const freed = await removePeer(context, peer);
+      await host.sharing?.managed?.remove(peer.id);
+      return freed;
     },
     prime: async () => {
+      await host.sharing?.joined();
       if (!host.cluster) return;
       await host.cluster.joined();
       for (const { pool, within } of lacksRoom(host.cluster.context, DEFAULT_NETWORK))
         await host.cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
     },
     rebuild: async () => joined().rebuild(),
+    connect: async (peers, { replace = false } = {}) => void (await managed().connect(peers, { replace })),
+    forget: async (peers) => managed().forget(peers),
+    targets: async () => host.sharing?.managed?.status().targets.map(({ address }) => address) ?? [],
+    connections: async () => {
+      const traffic = new Map((await host.sharing?.traffic())?.map((each) => [each.address, each]));
+      const none = { packets: 0, bytes: 0 };
+      return (host.sharing?.paths() ?? []).map(({ peer, address, state: reach, since, mtu, rttMs, lossRatio }) => ({
+        ...{ peer, name: state.peers.get(peer)?.name ?? peer, address, state: reach, since, lossRatio },
+        ...(mtu ? { mtu } : {}),
+        ...(rttMs === undefined ? {} : { rttMs }),
+        sent: traffic.get(address)?.sent ?? none,
+        received: traffic.get(address)?.received ?? none,
+      }));
+    },
   };
 }
 

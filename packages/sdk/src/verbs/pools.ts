@@ -14,6 +14,8 @@ export async function hostRoutes(host: Host): Promise<string[]> {
 /** Nothing of the kernel's: these verbs only keep books. */
 export function poolVerbs(host: Host): Weave['pools'] {
   const { state } = host;
+  const hasGateway = (pool: string) =>
+    state.networkOfPool(pool)?.subnets.some((subnet) => subnet.pool === pool && subnet.gateway) ?? false;
   return {
     request: (request) =>
       host.inTurn('networks', async () => {
@@ -22,7 +24,11 @@ export function poolVerbs(host: Host): Weave['pools'] {
           () => requestPool(state, { ...request, avoid, now: host.clock() }),
           ({ pool, changes }) => {
             host.commit(changes);
-            return { id: pool.id, cidr: pool.cidr };
+            return {
+              id: pool.id,
+              cidr: pool.cidr,
+              ...(request.network && !hasGateway(pool.id) ? { noGateway: true } : {}),
+            };
           },
         );
       }),

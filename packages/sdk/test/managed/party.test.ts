@@ -4,7 +4,14 @@ import { createParty } from '../../src/managed/party.ts';
 
 const lone = (heard = true, able = true) => {
   const record = { targets: [] };
-  const parts = { peer: { id: 'm', name: 'm' }, able, shelf: { record }, life: {}, heard: () => heard };
+  const parts = {
+    peer: { id: 'm', name: 'm' },
+    able,
+    busy: () => false,
+    shelf: { record },
+    life: {},
+    heard: () => heard,
+  };
   return createParty(parts as unknown as Parameters<typeof createParty>[0]);
 };
 const met = (peer: string, standing: Standing = 'lone', able = true) => ({ peer, standing, able });
@@ -12,7 +19,7 @@ const met = (peer: string, standing: Standing = 'lone', able = true) => ({ peer,
 t.test('who should begin is the first by name of those that are lone and able', async (t) => {
   const party = lone();
   t.equal(party.side().first, 'm');
-  t.equal(party.side('k').first, 'k', 'also whom it is about to meet');
+  t.equal(party.side({ peer: 'k' }).first, 'k', 'also whom it is about to meet');
   party.met(met('b', 'lone', false));
   t.equal(party.side().first, 'm');
   party.met(met('x'));

@@ -6,7 +6,9 @@ import { daemon } from './daemon.ts';
 import { detach } from './detach.ts';
 import { engine } from './engine.ts';
 import { flow } from './flow.ts';
+import { overlay } from './overlay.ts';
 import { plugin } from './plugin.ts';
+import { remote } from './remote.ts';
 import { scale } from './scale.ts';
 import { soak } from './soak.ts';
 
@@ -23,6 +25,8 @@ export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'
   engine,
   daemon,
   cli,
+  overlay,
+  remote,
   soak,
   flow,
 };
