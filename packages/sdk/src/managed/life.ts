@@ -56,11 +56,9 @@ export function createLife(options: LifeOptions): Life {
   /** The store was begun anew, elsewhere. */
   let renewed: News | undefined;
 
-  async function drop(): Promise<void> {
-    const { cluster } = current!;
-    await current!.end();
-    current = undefined;
-    record.current = undefined;
+  async function drop({ cluster, end }: Membership): Promise<void> {
+    await end();
+    current = record.current = undefined;
     shelf.save();
     shelf.forget(cluster.id);
   }
@@ -70,7 +68,7 @@ export function createLife(options: LifeOptions): Life {
     const { cluster } = current!;
     await current!.end();
     shelf.forgetStore(cluster.id);
-    Object.assign(cluster, { etcd: undefined, founding: false, untold: undefined }, how);
+    Object.assign(cluster, { etcd: undefined, founding: false, begun: false, untold: undefined }, how);
     shelf.save();
     log('warn', 'the cluster’s store was begun anew', { cluster: cluster.id, epoch: cluster.epoch });
     current = createMembership(cluster, options);
@@ -117,7 +115,7 @@ export function createLife(options: LifeOptions): Life {
       }
       const done = await current.step(leaving);
       unanswered = 0;
-      if (done === 'closed' || done === 'left') await drop();
+      if (done === 'closed' || done === 'left') await drop(current);
       return done === 'idle' ? tickMs : SOON_MS;
     } catch (error) {
       return noAnswer(error, pending);
@@ -167,12 +165,17 @@ export function createLife(options: LifeOptions): Life {
     },
     async rebuild() {
       if (!current) fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster');
-      if (!place.binary) fail('WEAVE_ETCD_MISSING', 'etcd is not installed on this host');
-      if (await current.answers())
-        fail('WEAVE_INVALID_REQUEST', 'the cluster’s store answers', { hint: 'There is nothing to begin anew.' });
+      await current.mustBeLost();
       const { [place.peer]: _, ...others } = current.cluster.hosts;
       const epoch = current.cluster.epoch + 1;
-      await renew({ epoch, untold: others, founding: true, etcd: FIRST, endpoints: [...place.urls.client] });
+      await renew({
+        epoch,
+        untold: others,
+        founding: true,
+        begun: true,
+        etcd: FIRST,
+        endpoints: [...place.urls.client],
+      });
       living.wake();
     },
     doubt() {
@@ -184,7 +187,7 @@ export function createLife(options: LifeOptions): Life {
       const until = performance.now() + patienceMs;
       while (current && performance.now() < until) await delay(50);
       const told = !current;
-      if (current) await drop();
+      if (current) await drop(current);
       leaving = false;
       return told;
     },

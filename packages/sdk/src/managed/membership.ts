@@ -1,3 +1,4 @@
+import { fail } from '@weave/core';
 import type { Log } from '../log.ts';
 import { type Credentials, etcdApi } from './etcd-api.ts';
 import { CLUSTER, REMOVED } from './keys.ts';
@@ -47,8 +48,8 @@ export interface Membership {
   step(leaving: boolean): Promise<Step>;
   /** Takes over where another host last saw the store; of an older one it may have seen nothing since. */
   learn(news: News): void;
-  /** Whether the store does. */
-  answers(): Promise<boolean>;
+  /** WEAVE_INVALID_REQUEST where the store answers, WEAVE_ETCD_MISSING where this host cannot begin another. */
+  mustBeLost(): Promise<void>;
   remove(peer: string): Promise<void>;
   end(): Promise<void>;
 }
@@ -124,11 +125,14 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
       Object.assign(cluster, { endpoints, hosts: { ...cluster.hosts, ...hosts } });
       shelf.save();
     },
-    answers: () =>
-      overview(api).then(
+    async mustBeLost() {
+      if (!place.binary) fail('WEAVE_ETCD_MISSING', 'etcd is not installed on this host');
+      const answers = await overview(api).then(
         () => true,
         () => false,
-      ),
+      );
+      if (answers) fail('WEAVE_INVALID_REQUEST', 'the cluster’s store answers', { hint: 'Nothing is lost.' });
+    },
     async remove(peer) {
       await unregister(api, peer, true);
       delete cluster.untold?.[peer];
