@@ -2,6 +2,7 @@ import {
   anyFree,
   type CellNeeded,
   type Cidr,
+  cellId,
   cellOf,
   cellsAsOwned,
   cidr,
@@ -33,6 +34,7 @@ export async function acquire(context: Context, needed: CellNeeded): Promise<voi
   for (let tries = 0; tries < TRIES; tries++) {
     const owned = await room();
     if (!owned) return;
+    expectCells(context, pool);
     const denials = await wish(context, { pool, within, owned });
     // What was given too late is here all the same.
     if (denials && (await room())) throw exhausted(context, needed, owned, denials);
@@ -97,8 +99,16 @@ const addressesElsewhere = ({ host: { state } }: Context, pool: string): string[
     .filter(({ peer }) => peer !== state.self)
     .flatMap(({ addresses }) => addresses.filter((text) => contains(state.poolIndex(pool).cidr, cidr(text))));
 
+/** From now on something of this pool may be this host's, of which it has no record yet. */
+function expectCells({ host, host: { state } }: Context, pool: string): void {
+  const { cells, cidr: whole } = state.poolIndex(pool);
+  const record = { pool, cidr: formatCidr(whole), leaving: true } as const;
+  if (cells.length === 0) host.commit([{ table: 'cell', id: cellId(pool, record.cidr), record }]);
+}
+
 /** Somebody may be faster; whoever asks looks again, also at what earlier owners gave away of it. */
 async function take(context: Context, pool: string, cell: Cidr): Promise<void> {
+  expectCells(context, pool);
   const key = keys.cell(pool, formatCidr(cell));
   await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: context.host.state.self }]);
 }

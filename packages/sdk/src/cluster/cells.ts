@@ -20,7 +20,11 @@ const GIVEN = 50;
 /** Makes directory and records agree on which cells are this host's, after a gap; what is lost is given up. */
 export async function syncCells(context: Context): Promise<void> {
   const { host } = context;
-  for (const pool of [...host.state.pools.keys()]) await host.inTurn(`cells ${pool}`, () => syncPool(context, pool));
+  const { state } = host;
+  const inUse = [...state.pools.keys()].filter((id) => state.poolIndex(id).taken.size > 0 && cellsInUse(state, id)[0]);
+  const pools = new Set([...inUse, ...[...state.cells.values()].map((cell) => cell.pool)]);
+  for (const pool of pools)
+    if (state.pools.has(pool)) await host.inTurn(`cells ${pool}`, () => syncPool(context, pool));
   await releaseCells(context);
 }
 

@@ -28,6 +28,11 @@ export function createDefinitions(context: Context) {
   /** What was listed is as of it: news from before are old. */
   let asOf = 0;
 
+  function disagree(): void {
+    definitions.unsure = true;
+    context.disagrees();
+  }
+
   function tell(news: News): void {
     if (news.kind === 'all') asOf = news.revision;
     else if (news.revision <= asOf) return;
@@ -57,7 +62,7 @@ export function createDefinitions(context: Context) {
   function dropped(isGone: (key: string) => boolean): Change[] {
     const networks = [...state.networks.keys()].filter((id) => isGone(keys.network(id)));
     const inUse = networks.filter((id) => state.isMember(id));
-    if (inUse.length > 0) context.disagrees();
+    if (inUse.length > 0) disagree();
     const kept = new Set(inUse.flatMap((id) => state.networks.get(id)!.subnets.flatMap(({ pool }) => pool ?? [])));
     const pools = [...state.pools.keys()].filter((id) => isGone(keys.pool(id)) && !kept.has(id));
     const going = networks.filter((id) => !inUse.includes(id)).flatMap((id) => dropNetwork(state, id));
@@ -65,7 +70,9 @@ export function createDefinitions(context: Context) {
     return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }
 
-  return {
+  const definitions = {
+    /** What was recorded by a process before, or is in use here and was removed, is not compared yet. */
+    unsure: true,
     follow: () => followAsMember(context, keys.definitions, tell),
     /** False: another host was faster, and the decision has to be taken anew. */
     async define(changes: readonly Change[]): Promise<boolean> {
@@ -90,7 +97,7 @@ export function createDefinitions(context: Context) {
       }
       if (removed.some((id) => state.isMember(id))) {
         // Something was attached here meanwhile: it is told again.
-        context.disagrees();
+        disagree();
         return false;
       }
       // Others' later changes were told before this answer came: they count, and are asked for again.
@@ -99,6 +106,7 @@ export function createDefinitions(context: Context) {
       return true;
     },
   };
+  return definitions;
 }
 
 export type Definitions = ReturnType<typeof createDefinitions>;

@@ -1,4 +1,5 @@
-import { fail, isWeaveError, SELF } from '@weave/core';
+import { type Arrival, fail, isWeaveError, SELF } from '@weave/core';
+
 import { syncCells } from './cells.ts';
 import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
@@ -66,9 +67,20 @@ export function createSession({ founds, context, claims, definitions, members, p
     const isAnew = there.incarnation !== state.selves.get(SELF)?.incarnation;
     if (isAnew) settle();
     await register(context);
-    await shareDefinitions(context, isAnew ? 'anew' : 'again');
+    // Otherwise what was missed is told.
+    if (isAnew || definitions.unsure) await share(isAnew ? 'anew' : 'again');
     await syncCells(context);
     if (isAnew) belong(context, there);
+  }
+
+  async function share(arrival: Arrival): Promise<void> {
+    definitions.unsure = false;
+    try {
+      await shareDefinitions(context, arrival);
+    } catch (error) {
+      definitions.unsure = true;
+      throw error;
+    }
   }
 
   /** Until others have told theirs too, what is known of them stands, and nothing is taken that may be theirs. */
