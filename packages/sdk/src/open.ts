@@ -222,7 +222,7 @@ function faceOf(host: Host, { company, store, firewall, events, notices, started
       pid: process.pid,
       peer: { id: state.self, name: state.peers.get(state.self)?.name ?? '' },
       networks: state.networks.size,
-      endpoints: state.endpoints.size,
+      endpoints: [...state.endpoints.values()].filter(({ peer }) => peer === state.self).length,
       started,
       ...(company.cluster ? { cluster: company.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
