@@ -283,13 +283,13 @@ t.test('MACs', async (t) => {
 t.test('options', async (t) => {
   const defaults = { mtu: 1430, multicast: true, gateway: 'engine', internal: false };
   const table: [given: Record<string, string>, result: object | string][] = [
-    [{}, defaults],
+    [{}, { ...defaults, autoMtu: true }],
     [{ mtu: '1280' }, { ...defaults, mtu: 1280 }],
     [{ mtu: '65535' }, { ...defaults, mtu: 65535 }],
     [{ 'com.docker.network.driver.mtu': '1400' }, { ...defaults, mtu: 1400 }],
-    [{ 'works.weave.multicast': 'false' }, { ...defaults, multicast: false }],
-    [{ 'works.weave.multicast': '' }, defaults],
-    [{ 'works.weave.gateway': 'weave' }, { ...defaults, gateway: 'weave' }],
+    [{ 'works.weave.multicast': 'false' }, { ...defaults, autoMtu: true, multicast: false }],
+    [{ 'works.weave.multicast': '' }, { ...defaults, autoMtu: true }],
+    [{ 'works.weave.gateway': 'weave' }, { ...defaults, autoMtu: true, gateway: 'weave' }],
     [
       { 'works.weave.gateway': 'none', mtu: '9000' },
       { ...defaults, gateway: 'none', mtu: 9000 },

@@ -141,7 +141,7 @@ export async function createRig(plugin: PluginOptions = {}): Promise<Rig> {
 }
 
 /** Nothing but what every host has: itself, and the default network with a pool of each family. */
-export const EMPTY = { network: 1, peer: 1, pool: 2 };
+export const EMPTY = { network: 1, peer: 1, pool: 2, self: 1 };
 
 export const ID = {
   network: (n: number) => n.toString(16).padStart(64, 'a'),

@@ -26,7 +26,11 @@ export async function startEtcd(host: Host, data = '/run/etcd'): Promise<Etcd> {
   return {
     url: `etcd://${host.ip}:2379`,
     start,
-    stopSignal: (signal) => void child?.kill(signal),
+    stopSignal(signal) {
+      child?.kill(signal);
+      // nsenter stops with what it started, and does not go on with it.
+      if (signal === 'SIGCONT') process.kill(child!.pid!, signal);
+    },
     async kill() {
       const ended = once(child!, 'exit');
       child!.kill('SIGKILL');
