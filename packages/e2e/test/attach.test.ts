@@ -97,7 +97,7 @@ test('other networks, each over an interface of its own', async (t) => {
   await reaches(t, 'b2', '10.3.0.1');
   await reaches(t, 'b2', 'fd00:3::1');
   const { code, stderr } = await weave('network', 'rm', 'blue');
-  t.match({ code, stderr }, { code: 4, stderr: 'network blue is in use by b1, b2' });
+  t.match({ code, stderr }, { code: 4, stderr: 'network blue is in use by container b1, container b2' });
   for (const name of ['b1', 'b2']) await host.weave('detach', '--network', 'blue', name);
   await host.weave('network', 'rm', 'blue');
   t.notMatch(await host.weave('network', 'ls'), 'blue');

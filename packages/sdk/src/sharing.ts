@@ -61,7 +61,7 @@ export async function share(
   const traffic = peerTraffic();
   let turn: Promise<unknown> = Promise.resolve();
   let settling: NodeJS.Timeout | undefined;
-  let probed = '';
+  let probed = '[]';
   let refused: string | undefined;
 
   /** Those that share a network with this host: the others cost nothing. */
