@@ -15,14 +15,17 @@ export interface Cidr extends Address {
 
 const BITS: Record<Family, number> = { 4: 32, 6: 128 };
 
+/** No leading zeros: "010" is octal eight to some resolvers and ten to others. */
+const V4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+
 function parseV4(text: string): bigint | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
+  const parts = V4.exec(text);
+  if (!parts) return undefined;
   let value = 0;
-  for (const part of parts) {
-    // No leading zeros: "010" is octal eight to some resolvers and ten to others.
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = value * 256 + Number(part);
+  for (let at = 1; at <= 4; at++) {
+    const part = Number(parts[at]);
+    if (part > 255) return undefined;
+    value = value * 256 + part;
   }
   return BigInt(value);
 }
@@ -119,7 +122,7 @@ export const sizeOf = (c: Cidr): bigint => 1n << BigInt(BITS[c.family] - c.lengt
 export const networkOf = (c: Cidr): Cidr => ({ ...c, value: c.value - (c.value % sizeOf(c)) });
 
 export const contains = (outer: Cidr, inner: Address): boolean =>
-  outer.family === inner.family && networkOf({ ...outer, value: inner.value }).value === networkOf(outer).value;
+  outer.family === inner.family && (outer.value ^ inner.value) >> BigInt(BITS[outer.family] - outer.length) === 0n;
 
 export const covers = (outer: Cidr, inner: Cidr): boolean => outer.length <= inner.length && contains(outer, inner);
 

@@ -87,8 +87,9 @@ function freeInside(
   const { state } = context.host;
   const whole = state.poolIndex(pool).cidr;
   const busy = new Set(owned.map(({ cell }) => formatCidr(cell)));
-  // Whoever is there has not come to a directory made anew yet.
-  for (const text of addressesElsewhere(context, pool)) busy.add(formatCidr(cellOf(whole, cidr(text))));
+  // Whoever is there may not have come yet to a directory that was made anew.
+  const others = context.settlesAt > 0 ? addressesElsewhere(context, pool) : [];
+  for (const text of others) busy.add(formatCidr(cellOf(whole, cidr(text))));
   const spread = tries === 0 ? 0 : Number.parseInt(state.self.slice(0, 6), 16) % 4 ** Math.min(tries, 6);
   return freeCell(whole, within, busy, spread);
 }

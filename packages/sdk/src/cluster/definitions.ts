@@ -54,6 +54,7 @@ export function createDefinitions(context: Context) {
   }
 
   function goneIn(gone: readonly string[]): Change[] {
+    if (gone.length === 0) return [];
     const keysGone = new Set(gone);
     return dropped((key) => keysGone.has(key));
   }
@@ -85,10 +86,9 @@ export function createDefinitions(context: Context) {
         );
       const removed = changes.flatMap((c) => (c.table === 'network' && c.record === null ? c.id : []));
       const when = [{ key: keys.guard, revision: guard }, ...removed.map((id) => ({ none: keys.endpoints(id) }))];
-      const writes: Write[] = [
-        { key: keys.guard, value: state.self },
-        ...changes.flatMap((c) => writesOf(state.self, c)),
-      ];
+      // A pool that is left over may be made anew at once: each key is written once, as it is in the end.
+      const defined = new Map(changes.flatMap((c) => writesOf(state.self, c)).map((write) => [write.key, write]));
+      const writes: Write[] = [{ key: keys.guard, value: state.self }, ...defined.values()];
       const done = await commitAsMember(context, when, writes);
       if (done === undefined) {
         for (const id of removed) await mustBeUnused(context, id);
@@ -111,7 +111,7 @@ export function createDefinitions(context: Context) {
 
 export type Definitions = ReturnType<typeof createDefinitions>;
 
-export function writesOf(self: string, change: Change): Write[] {
+export function writesOf(self: string, change: Change): (Write & { key: string })[] {
   if (!isDefinition(change)) return [];
   const key = change.table === 'pool' ? keys.pool(change.id) : keys.network(change.id);
   if (change.record)
