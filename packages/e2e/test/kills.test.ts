@@ -8,7 +8,8 @@ const KILLS = 1000;
 const HOSTS = 2;
 const WORKERS = 6;
 const START_MS = 400;
-const WORK_MS = 100;
+/** Its first verb takes a daemon as long as the next twenty. */
+const WORK_MS = 500;
 const LOOK_EVERY = 50;
 
 const library = failpoints();
