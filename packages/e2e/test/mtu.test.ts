@@ -61,7 +61,7 @@ test('a network gets another MTU while its containers talk', async (t) => {
     },
   ];
   for (const { name, args, server } of networks) {
-    await host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', ...args, name);
+    await host.docker('network', 'create', '-d', 'weave', '--ipam-driver', 'weave', '-o', 'mtu=1430', ...args, name);
     const ip = server.includes(':') ? '--ip6' : '--ip';
     const run = ['run', '-d', '--net', name, '--name'];
     await host.docker(

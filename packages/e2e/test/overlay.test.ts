@@ -78,9 +78,10 @@ await networks();
 
 for (const family of ['IPv4', 'IPv6'] as const)
   test(`over an underlay of ${family}`, async (t) => {
+    const underlay = ({ ip, ip6 }: Host) => (family === 'IPv4' ? ip : ip6);
     await everyone('stop');
-    await exchange(({ ip, ip6 }) => (family === 'IPv4' ? ip : ip6));
-    await everyone('launch', '--local');
+    await exchange(underlay);
+    await Promise.all(lab.hosts.map((host) => host.weave('launch', '--local', '--underlay', underlay(host))));
     for (const host of lab.hosts) t.equal((await host.exec(['weave', 'check'])).code, 0, 'all is as it should be');
     await t.test('networks are where they are needed', needed);
     await t.test('the known are reached without asking', known);

@@ -1,5 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Change, type Directory, HOST, networkMtu, type Peer, roomOf, WeaveError } from '@weave/core';
+import {
+  asWeaveError,
+  type Change,
+  type Directory,
+  HOST,
+  networkMtu,
+  type Peer,
+  roomOf,
+  WeaveError,
+} from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
 import { openEtcd } from './etcd/directory.ts';
 import type { EtcdOptions } from './etcd/options.ts';
@@ -14,6 +23,8 @@ import { type PeerTraffic, peerTraffic } from './underlay/traffic.ts';
 const SETTLE_MS = 50;
 /** How often it is seen to that packets are counted. */
 const MEND_MS = 60_000;
+/** How soon it is tried again to let other hosts connect. */
+const MANAGE_MS = 5000;
 /** How long a verb waits for this host to join. */
 const JOIN_MS = 30_000;
 const LOOK_MS = 50;
@@ -132,23 +143,32 @@ export async function share(
 
   let managed: Managed | undefined;
   let endManaged: () => void = () => undefined;
+  let hindered: string | undefined;
+  let closed = false;
   if (etcd) await use(openEtcd(etcd));
-  else if (wanted) {
+  else if (wanted) await manage(wanted);
+
+  /** Where it cannot be begun now, as on a full disk, it is tried on: a host serves all the same. */
+  async function manage(how: NonNullable<SharingOptions['managed']>): Promise<void> {
     const bind = ipv4 ? {} : { bind: ['::'] };
     const busy = () => state.endpoints.size > 0;
-    managed = await managedStore({
-      ...wanted,
-      ...bind,
-      busy,
-      peer: { id: self.id, name: self.name },
-      addresses: local,
-      log,
-    });
+    const peer = { id: self.id, name: self.name };
+    try {
+      managed = await managedStore({ ...how, ...bind, busy, peer, addresses: local, log });
+    } catch (error) {
+      hindered = `other hosts cannot be connected to: ${asWeaveError(error).message}`;
+      log('warn', 'other hosts cannot be connected to', { error: asWeaveError(error).toJSON() });
+      if (!closed) setTimeout(() => void manage(how), MANAGE_MS).unref();
+      return;
+    }
+    hindered = undefined;
+    if (closed) return managed.close();
     const change = (store = managed!.store) =>
       void use(store && openEtcd({ endpoints: store.endpoints, tls: store.tls }), store?.begun);
     endManaged = managed.onChange(change);
     if (managed.store) change();
   }
+
   note([{ table: 'peer', id: self.id, record: self }]);
 
   const isJoining = (): boolean => {
@@ -158,7 +178,9 @@ export async function share(
   };
 
   return {
-    managed,
+    get managed() {
+      return managed;
+    },
     isJoining,
     async joined() {
       for (const end = performance.now() + JOIN_MS; isJoining(); await delay(LOOK_MS))
@@ -169,9 +191,10 @@ export async function share(
     },
     paths: paths.paths,
     traffic: traffic.read,
-    notices: () => [...(managed?.status().notices ?? []), ...(refused ? [refused] : [])],
+    notices: () => [...(managed?.status().notices ?? []), ...[hindered, refused].filter((each) => each !== undefined)],
     note,
     async close({ leave }) {
+      closed = true;
       clearTimeout(settling);
       clearInterval(mending);
       endManaged();
