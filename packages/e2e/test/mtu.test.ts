@@ -30,7 +30,8 @@ async function flow(from: string) {
   const { stdout } = await (await inside(from))('ss -tiHn state established dport = :5000');
   const numbers = (pattern: RegExp) => [...stdout.matchAll(pattern)].map(([, n]) => Number(n));
   return {
-    connections: numbers(/:(\d+) +\S+:5000/g),
+    // Lines that end so: among what follows of a connection there may be a 5000 as well.
+    connections: numbers(/:(\d+) +\S+:5000\s*$/gm),
     mss: numbers(/\bmss:(\d+)/g)[0]!,
     acked: numbers(/bytes_acked:(\d+)/g)[0]!,
   };
