@@ -14,11 +14,13 @@ export interface Daemon extends AsyncDisposable {
   ready: number;
 }
 
-/** The daemon as installed, with its own logs in `dir`. It is asked every 5 ms whether it is there. */
-export async function startDaemon(dir: string): Promise<Daemon> {
+/** The daemon as installed, with its own logs in `dir`. It is asked every 5 ms whether it is there. `node`: options for Node. */
+export async function startDaemon(dir: string, node: readonly string[] = []): Promise<Daemon> {
   const started = performance.now();
   const log = openSync(`${dir}/weave.log`, 'a');
-  const child = spawn(process.execPath, [command, 'daemon', '--state-dir', dir], { stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [...node, command, 'daemon', '--state-dir', dir], {
+    stdio: ['ignore', log, log],
+  });
   closeSync(log);
   const ended = new Promise((resolve) => child.once('exit', resolve));
   for (;;) {
@@ -50,6 +52,21 @@ export function cpuTime(pid: number, thread?: number): number {
     Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]),
   );
   return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e6;
+}
+
+export const INSPECTED = '--inspect=127.0.0.1:9229';
+
+/** Has a daemon that was started with {@link INSPECTED} collect its garbage, so that what it then has it holds. */
+export async function collectGarbage(): Promise<void> {
+  const [target] = (await (await fetch('http://127.0.0.1:9229/json/list')).json()) as [
+    { webSocketDebuggerUrl: string },
+  ];
+  const socket = new WebSocket(target.webSocketDebuggerUrl);
+  await new Promise((opened) => socket.addEventListener('open', opened, { once: true }));
+  const answered = new Promise((told) => socket.addEventListener('message', told, { once: true }));
+  socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
+  await answered;
+  socket.close();
 }
 
 /** Megabytes of memory that it has. */

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { residentMemory, startDaemon } from '../daemon.ts';
+import { collectGarbage, INSPECTED, residentMemory, startDaemon } from '../daemon.ts';
 import { measured, timed } from '../measure.ts';
 import { makeNamespaces } from '../namespaces.ts';
 
@@ -11,7 +11,7 @@ const A_SECOND = 5;
 
 /** Attaches and detaches all the time: whether memory, files or times grow. */
 export async function soak(dir: string) {
-  await using daemon = await startDaemon(dir);
+  await using daemon = await startDaemon(dir, [INSPECTED]);
   const targets = makeNamespaces('s', 50).map((netns) => ({ netns }));
   const memory: { hours: number; megabytes: number }[] = [];
   const files: number[] = [];
@@ -19,21 +19,21 @@ export async function soak(dir: string) {
   const begun = performance.now();
   for (let minute = 0; minute < MINUTES; minute++) {
     const times: number[] = [];
-    let least = Number.POSITIVE_INFINITY;
     for (let i = 0; i < 60 * A_SECOND; i++) {
       const target = targets[i % targets.length]!;
       times.push(await timed(() => daemon.weave.attach(target)));
       await daemon.weave.detach(target);
       const next = begun + ((minute * 60 * A_SECOND + i + 1) * 1000) / A_SECOND;
       await sleep(Math.max(0, next - performance.now()));
-      if (i % 10 === 0) least = Math.min(least, residentMemory(daemon.pid));
     }
-    // The least of each minute: garbage that waits for its collector is no growth.
-    if (minute >= WARM_UP_MINUTES) memory.push({ hours: minute / 60, megabytes: least });
+    // Garbage that waits for its collector is no growth.
+    await collectGarbage();
+    const megabytes = residentMemory(daemon.pid);
+    if (minute >= WARM_UP_MINUTES) memory.push({ hours: minute / 60, megabytes });
     files.push(readdirSync(`/proc/${daemon.pid}/fd`).length);
     slowest.push(times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)]!);
     console.error(
-      `soak: minute ${minute + 1}, ${least.toFixed(1)} MB, ${files.at(-1)} files, p99 ${slowest.at(-1)!.toFixed(1)} ms`,
+      `soak: minute ${minute + 1}, ${megabytes.toFixed(1)} MB, ${files.at(-1)} files, p99 ${slowest.at(-1)!.toFixed(1)} ms`,
     );
   }
   const warm = slowest.slice(WARM_UP_MINUTES);
