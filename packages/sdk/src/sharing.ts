@@ -132,10 +132,8 @@ export async function share(
 
   function use(directory: Directory | undefined, founds = true): Promise<void> {
     const next = turn.then(async () => {
-      const before = company.cluster;
-      company.cluster = undefined;
-      await before?.close();
-      if (directory) company.cluster = begin(directory, founds);
+      await company.cluster?.close();
+      company.cluster = directory && begin(directory, founds);
     });
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
     return next;

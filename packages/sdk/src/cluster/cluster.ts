@@ -70,6 +70,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const session = createSession({ founds, context, claims, definitions, members, publisher });
   const prefetch = createPrefetch(context);
   const endReclaim = reclaim(context, reclaimAfterMs);
+  let closed = false;
 
   async function define(changes: readonly Change[]): Promise<boolean> {
     // Whoever removes a network should not be in its own way.
@@ -110,7 +111,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
     },
     settled: () => publisher.settled(),
     async joined() {
-      for (let waited = 0; !context.reachable && waited < JOIN_MS; waited += LOOK_MS)
+      for (let waited = 0; !context.reachable && !closed && waited < JOIN_MS; waited += LOOK_MS)
         await new Promise<void>((over) => timers.after(LOOK_MS, over));
       await session.step();
       const { problem } = session.status();
@@ -131,6 +132,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       if (writes.length > 0) await commitAsMember(context, [], writes);
     },
     async close({ leave = false } = {}) {
+      closed = true;
       endReclaim();
       prefetch.end();
       await session.end();

@@ -35,10 +35,13 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
     },
     prime: async () => {
       await company.sharing?.joined();
-      if (!company.cluster) return;
-      await company.cluster.joined();
-      for (const { pool, within } of lacksRoom(company.cluster.context, DEFAULT_NETWORK))
-        await company.cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
+      // Another may take its place meanwhile, as the store moves.
+      for (let { cluster } = company; cluster; { cluster } = company)
+        try {
+          return await primed(cluster);
+        } catch (error) {
+          if (company.cluster === cluster) throw error;
+        }
     },
     rebuild: async () => {
       await company.sharing?.managed?.rebuild();
@@ -59,6 +62,12 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
       }));
     },
   };
+}
+
+async function primed(cluster: Cluster): Promise<void> {
+  await cluster.joined();
+  for (const { pool, within } of lacksRoom(cluster.context, DEFAULT_NETWORK))
+    await cluster.provide(new CellNeeded(pool, cidr(within), `no address of ${within} is this host’s`));
 }
 
 /** Alone, everything is this host's. */
