@@ -67,7 +67,9 @@ export async function share(
   const [address] = local;
   const self = state.peers.get(state.self)!;
   if (address && self.underlay !== address)
-    host.follow({ changes: [{ table: 'peer', id: self.id, record: { ...self, underlay: address } }] });
+    await inBackground(log, 'the address of this host could not be recorded', () =>
+      host.follow({ changes: [{ table: 'peer', id: self.id, record: { ...self, underlay: address } }] }),
+    );
   const paths = underlayPaths({ local, log });
   const traffic = peerTraffic();
   let turn: Promise<unknown> = Promise.resolve();
@@ -93,7 +95,7 @@ export async function share(
       paths.setPeers(peers);
       refused = await traffic.setPeers(peers.map((peer) => peer.address));
     }
-    resize();
+    await resize();
   }
 
   function note(changes: readonly Change[]): void {
@@ -102,16 +104,17 @@ export async function share(
   }
 
   /** Networks whose MTU nobody chose have the one that fits between all of their hosts. */
-  function resize(): void {
-    for (const network of state.networks.values()) {
-      if (!network.autoMtu || !state.isMember(network.id)) continue;
-      const members = [...state.membersOf(network.id).keys()];
+  async function resize(): Promise<void> {
+    for (const id of [...state.networks.keys()]) {
+      const network = state.networks.get(id);
+      if (!network?.autoMtu || !state.isMember(id)) continue;
+      const members = [...state.membersOf(id).keys()];
       const mtu = networkMtu(undefined, members.length > 1 ? members.map((id) => state.peers.get(id)?.mtu) : []);
       if (mtu === network.mtu) continue;
       log('info', 'a network’s MTU changes', { network: network.name, from: network.mtu, to: mtu });
-      host.follow({
-        changes: [{ table: 'network', id: network.id, record: { ...network, mtu } }],
-        networks: [network.id],
+      await host.follow({
+        changes: [{ table: 'network', id, record: { ...network, mtu } }],
+        networks: [id],
       });
     }
   }

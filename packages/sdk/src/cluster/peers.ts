@@ -1,15 +1,4 @@
-import {
-  cidr,
-  cidrInKey,
-  fail,
-  formatCidr,
-  hostBounds,
-  keys,
-  nameInKey,
-  type Peer,
-  sizeOf,
-  type Write,
-} from '@weave/core';
+import { cidr, cidrInKey, fail, keys, nameInKey, type Peer, sizeOf, type Write } from '@weave/core';
 import type { PoolUse } from '../weave.ts';
 import { type Context, chunks, isThere, unreachable } from './context.ts';
 
@@ -91,12 +80,10 @@ export async function clearAfter({ directory }: Context, peer: string): Promise<
   return String(owned.reduce((sum, { key }) => sum + sizeOf(cidr(cidrInKey(key))), 0n));
 }
 
-/** Waits until this host has addresses of its own in every pool of a network that it may hand out of. */
+/** The pools of a network in which this host has no addresses of its own. */
 export function lacksRoom({ host: { state } }: Context, network: string): { pool: string; within: string }[] {
   const on = state.network(network);
-  return on.subnets.flatMap(({ pool, cidr: text }) => {
-    if (!pool || state.poolIndex(pool).cells.length > 0) return [];
-    const { first } = hostBounds(cidr(text));
-    return first === undefined ? [] : [{ pool, within: formatCidr(cidr(text)) }];
-  });
+  return on.subnets.flatMap(({ pool, cidr: within }) =>
+    pool && state.poolIndex(pool).cells.length === 0 ? [{ pool, within }] : [],
+  );
 }

@@ -1,5 +1,3 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import { cidr, formatAddress, GATEWAY_PREFIX, type Observed } from '@weave/core';
 
@@ -36,18 +34,3 @@ function addressOf({ links, routes, addresses }: Observed, v6: boolean): string 
 
 /** Of the loopback, or of one link only. */
 const isLocal = (address: string) => /^(127\.|169\.254\.|::1$|fe[89ab])/.test(address);
-
-/** The address that packets to a peer leave from, as the kernel routes them now; none where it has no route. */
-export async function sourceTowards(peer: string): Promise<string | undefined> {
-  const socket = createSocket(isIPv6(peer) ? 'udp6' : 'udp4');
-  try {
-    // Nothing is sent.
-    socket.connect(9, peer);
-    await once(socket, 'connect');
-    return socket.address().address;
-  } catch {
-    return undefined;
-  } finally {
-    socket.close();
-  }
-}
