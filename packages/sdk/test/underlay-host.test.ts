@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Observed } from '@weave/core';
 import { type Test, t } from 'tap';
 import { kernelDatapath } from '../src/datapath.ts';
-import { sourceTowards, underlayAddresses } from '../src/underlay/addresses.ts';
+import { underlayAddresses } from '../src/underlay/addresses.ts';
 import { peerTraffic, type Traffic } from '../src/underlay/traffic.ts';
 import { inOwnNamespace } from './own-namespace.ts';
 import { printed, run } from './processes.ts';
