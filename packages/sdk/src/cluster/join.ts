@@ -139,9 +139,11 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   const shared = definitionsIn(entries);
   const guard = isThere(entries, keys.guard);
   const { dropped, added, lost } = admitted(state, shared, arrival);
-  if (added.length > 0 || !guard) {
+  // Nothing goes for a listing that is older than what was told meanwhile: each definition moves the guard.
+  if (added.length > 0 || dropped.length > 0 || !guard) {
     const parts = [...chunks(added.flatMap((change) => writesOf(state.self, change)))];
-    const guarded = [{ key: keys.guard, value: state.self }, ...(parts.shift() ?? [])];
+    const first = parts.shift();
+    const guarded = first || !guard ? [{ key: keys.guard, value: state.self }, ...(first ?? [])] : [];
     const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
     if ((await commitAsMember(context, when, guarded)) === undefined) return false;
     for (const part of parts) await commitAsMember(context, [], part);
