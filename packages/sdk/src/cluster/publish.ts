@@ -43,7 +43,7 @@ export function createPublisher(context: Context) {
       wanted.set(keys.endpoint({ network, peer: state.self, id }), text ?? null);
     }
     for (const network of networks) {
-      const isOn = state.endpointsOf(network).some((e) => isOwn(e) && e.sandbox);
+      const isOn = state.eachOf(network).some((e) => isOwn(e) && e.sandbox);
       wanted.set(keys.presence(state.self, network), isOn ? '{}' : null);
     }
     return [...wanted]
