@@ -205,6 +205,11 @@ export interface Weave extends AsyncDisposable {
     list(): Promise<Network[]>;
     /** By name or id. WEAVE_NETWORK_NOT_FOUND. */
     inspect(network: string): Promise<NetworkDetails>;
+    /**
+     * Makes the subnet that lies in `subnet` as large as that, while it is in use, on every host. What engines recorded of
+     * it stays as it was. WEAVE_INVALID_SUBNET, WEAVE_SUBNET_OVERLAP, WEAVE_ENGINE_IPAM, WEAVE_ADDRESS_IN_USE.
+     */
+    grow(network: string, subnet: string): Promise<Network>;
     /** WEAVE_NETWORK_IN_USE, WEAVE_NETWORK_OWNED, WEAVE_NETWORK_NOT_FOUND. */
     remove(network: string): Promise<void>;
     /** For an engine's face: a network that the engine made. The same one again is a success. */
