@@ -12,7 +12,7 @@ import {
 } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { type Cell, type Change, cellId, leaseId } from './model.ts';
-import type { PoolIndex, State } from './state.ts';
+import type { Grid, PoolIndex, State } from './state.ts';
 
 /*
    Hosts that share a directory divide each pool into cells on a fixed grid, so that two cells never overlap and each
@@ -37,12 +37,6 @@ export class CellNeeded extends WeaveError {
     this.within = within;
     this.except = except;
   }
-}
-
-/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
-export interface Grid {
-  readonly cidr: Cidr;
-  readonly grownFrom: readonly Cidr[];
 }
 
 /** The cell of a pool that an address is in: of the grid that was there when its part of the pool came. */

@@ -84,5 +84,5 @@ export type {
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { partsOf, resize, resizedNetworks } from './resize.ts';
-export { type PoolIndex, State } from './state.ts';
+export { type Grid, type PoolIndex, State } from './state.ts';
 export { mustFit } from './transaction.ts';

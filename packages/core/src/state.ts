@@ -1,5 +1,4 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
-import type { Grid } from './cells.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import {
@@ -21,6 +20,12 @@ import { portName } from './names.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
+
+/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
+export interface Grid {
+  readonly cidr: Cidr;
+  readonly grownFrom: readonly Cidr[];
+}
 
 /** A pool with what is taken of it, for the allocator. */
 export interface PoolIndex extends Grid {
