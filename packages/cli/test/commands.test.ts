@@ -205,6 +205,7 @@ test('no daemon', async (t) => {
     detach: ['c1'],
     create: ['n'],
     inspect: ['n'],
+    grow: ['n', '10.9.0.0/23'],
     rm: ['n'],
     rmpeer: ['h'],
     connect: ['h'],
@@ -348,6 +349,16 @@ test('networks', async (t) => {
 
   await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
   await refused(t, ['network', 'rm', 'two'], 4, /in use by container c40/);
+  await prints(t, ['network', 'create', '--subnet', '10.90.0.0/24', 'grows'], /^[0-9a-f]{64}\n$/);
+  await prints(t, ['network', 'grow', 'grows', '10.90.0.0/23'], '10.90.0.0/23');
+  t.match(await json('network', 'grow', 'grows', '10.90.0.0/22'), { subnets: [{ cidr: '10.90.0.0/22' }] });
+  await refused(
+    t,
+    ['network', 'grow', 'grows', '10.91.0.0/16'],
+    2,
+    /no subnet of network grows lies in 10\.91\.0\.0\/16/,
+  );
+  await prints(t, ['network', 'rm', 'grows'], 'grows');
   await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
   const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
   t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');

@@ -21,9 +21,14 @@ import { portName } from './names.ts';
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
 
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex {
+/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
+export interface Grid {
   readonly cidr: Cidr;
+  readonly grownFrom: readonly Cidr[];
+}
+
+/** A pool with what is taken of it, for the allocator. */
+export interface PoolIndex extends Grid {
   /** Who holds an address: an endpoint's id, or '' where an engine does. */
   readonly taken: Map<bigint, string>;
   /** Nothing below it is free; see `ipam.ts`. */
@@ -188,12 +193,13 @@ export class State {
     for (const change of changes) {
       const table = this.#tables[change.table];
       const before = table.get(change.id);
-      // What is taken of a pool stays so.
-      const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
-      if (!isAgain) this.#index(change, before, false);
+      // What is taken of a pool stays so, also as it grows.
+      const again = change.table === 'pool' && before !== undefined ? change.record : null;
+      if (again) Object.assign(this.poolIndex(change.id), gridOf(again), { lowest: 0n });
+      else this.#index(change, before, false);
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
-      if (!isAgain) this.#index(change, change.record ?? undefined, true);
+      if (!again) this.#index(change, change.record ?? undefined, true);
       this.grants.note(change);
     }
   }
@@ -221,7 +227,7 @@ export class State {
 
   #indexPool(id: string, pool: Pool, enter: boolean): void {
     if (enter) {
-      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n, cells: [] });
+      this.#poolIndex.set(id, { ...gridOf(pool), taken: new Map(), lowest: 0n, cells: [] });
     } else this.#poolIndex.delete(id);
   }
 
@@ -272,6 +278,8 @@ export class State {
     }
   }
 }
+
+const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
 
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
   if (enter) index.set(key, id);

@@ -51,6 +51,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
       create: (spec) => call('networks.create', spec as Params<'networks.create'>),
       list: () => call('networks.list', {}),
       inspect: (network) => call('networks.inspect', { network }),
+      grow: (network, subnet) => call('networks.grow', { network, subnet }),
       remove: (network) => call('networks.remove', { network }),
       adopt: (spec) => call('networks.adopt', spec as Params<'networks.adopt'>),
       forget: (id) => call('networks.forget', { id }),
