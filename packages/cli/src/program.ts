@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import { attachCommand, detachCommand } from './commands/attach.ts';
+import { attachBridgeCommand } from './commands/attach-bridge.ts';
 import { checkCommand } from './commands/check.ts';
 import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { daemonCommand } from './commands/daemon.ts';
+import { exposeCommand, hideCommand } from './commands/expose.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
@@ -19,6 +21,9 @@ const COMMANDS = {
   network: networkCommand,
   attach: attachCommand,
   detach: detachCommand,
+  expose: exposeCommand,
+  hide: hideCommand,
+  'attach-bridge': attachBridgeCommand,
   ps: psCommand,
   connect: connectCommand,
   forget: forgetCommand,
