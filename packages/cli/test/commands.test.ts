@@ -439,7 +439,7 @@ test('attach, ps, detach', async (t) => {
   await refused(t, ['detach', '10.2.1.x/24', 'c1'], 2, /WEAVE_INVALID_ADDRESS/);
 
   await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
-  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '');
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
   await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
   t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
   await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');

@@ -60,7 +60,8 @@ export const nameInKey = (key: string): string => key.slice(key.lastIndexOf('/')
 export const cidrInKey = (key: string): string => nameInKey(key).replace('_', '/');
 
 /** What other hosts are told of an endpoint; undefined while it is attached nowhere. */
-export function published({ sandbox, ports: _, shard: __, ...rest }: Endpoint): Endpoint | undefined {
+export function published(endpoint: Endpoint): Endpoint | undefined {
+  const { sandbox, ports: _, shard: __, noMulticast: ___, hosts: ____, ...rest } = endpoint;
   return sandbox ? rest : undefined;
 }
 

@@ -113,7 +113,9 @@ function mustBeOwnMac(state: State, network: Network, mac: string): void {
 
 /** Who has an endpoint, for people. */
 export function holderOf(state: State, id: string): string {
-  const { container, peer } = state.endpoint(id);
+  const { container, peer, sandbox } = state.endpoint(id);
+  if (sandbox?.kind === 'host') return 'this host itself';
+  if (sandbox?.kind === 'bridge') return `bridge ${sandbox.bridge} of this host`;
   const where = peer === state.self ? '' : ` on host ${state.peers.get(peer)?.name ?? peer}`;
   return `container ${container?.name ?? id.slice(0, 12)}${where}`;
 }

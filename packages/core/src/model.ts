@@ -116,7 +116,11 @@ export type Sandbox =
       readonly path: string;
       readonly id: string;
       readonly interface: string;
-    };
+    }
+  /** The host's own namespace: the host itself is on the network. What has an address of `direct` is not masqueraded. */
+  | { readonly kind: 'host'; readonly interface: string; readonly direct?: readonly string[] }
+  /** A bridge of the host's, whose frames are the network's too: the endpoint has no address. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly interface: string };
 
 export interface Endpoint {
   /** 64 hex digits. */
@@ -134,6 +138,17 @@ export interface Endpoint {
   readonly sandbox?: Sandbox;
   readonly container?: ContainerRef;
   readonly ports?: readonly PublishedPort[];
+  /** No route for multicast here, whatever the network gives. */
+  readonly noMulticast?: true;
+  /** Its container's /etc/hosts has these. */
+  readonly hosts?: HostsEntries;
+}
+
+export interface HostsEntries {
+  /** The names of the container itself, of which its addresses here are; absent: it is left to others what they are. */
+  readonly own?: string;
+  /** Lines of others' names. */
+  readonly others: readonly string[];
 }
 
 export interface Records {

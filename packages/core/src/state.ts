@@ -1,6 +1,7 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
@@ -117,7 +118,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -244,7 +245,8 @@ export class State {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
     count(this.#members, network, endpoint.peer, enter);
-    if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
+    const place = placeOf(sandbox);
+    if (place) mark(this.#bySandbox, place, id, enter);
     // Of another host's container this one's engine knows nothing.
     if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
@@ -280,6 +282,10 @@ export class State {
 }
 
 const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
+function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
+  if (sandbox?.kind === 'engine') return sandbox.key;
+  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
+}
 
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
   if (enter) index.set(key, id);

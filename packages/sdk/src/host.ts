@@ -245,12 +245,13 @@ export function createHost(parts: Parts): Host {
   return host;
 }
 
-/** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
+/** Whether what a verb touches has Weave for its gateway, or is this host itself: only then is the packet filter concerned. */
 function touchesFirewall(
   state: State,
   { networks = [], endpoints = [], published = [] }: Carry,
   also: Consequences,
 ): boolean {
+  if (endpoints.some((id) => state.endpoints.get(id)?.sandbox?.kind === 'host')) return true;
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
   const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),

@@ -3,24 +3,9 @@ import type { ClusterStatus, Connection, PeerStatus, PoolUse } from './weave-clu
 
 export type * from './weave-cluster.ts';
 
-/** What to attach: a container by name or id, a process, or the path of a network namespace. */
-export type Target = { container: string } | { pid: number } | { netns: string };
+import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
 
-export interface AttachOptions {
-  /** Name or id; absent: the default network, `weave`. */
-  network?: string | undefined;
-}
-
-export interface Attachment {
-  /** 64 hex digits. */
-  endpoint: string;
-  network: string;
-  /** The interface inside the target: `ethwe` on the default network. */
-  interface: string;
-  mac: string;
-  /** Those that were asked for, in order, with prefix lengths. */
-  addresses: string[];
-}
+export type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target };
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -199,7 +184,20 @@ export interface Weave extends AsyncDisposable {
    */
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
-  detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  detach(target: Target, addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  /**
+   * Puts this host itself on a network, with addresses as {@link attach} takes them: it reaches the containers of those
+   * subnets and they it, from every host. WEAVE_INVALID_ADDRESS, WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED.
+   */
+  expose(addresses?: readonly string[], options?: ExposeOptions): Promise<Attachment>;
+  /** Takes addresses of this host's away, by default all; answers those that went. */
+  hide(addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  readonly bridges: {
+    /** Joins a bridge of this host, with all that is on it, to a network. WEAVE_BRIDGE_NOT_FOUND. */
+    attach(bridge: string, options?: OnNetwork): Promise<void>;
+    /** What is not joined is a success. */
+    detach(bridge: string, options?: OnNetwork): Promise<void>;
+  };
   readonly cluster: {
     /** The hosts that this one knows of, itself among them. */
     peers(): Promise<PeerStatus[]>;
