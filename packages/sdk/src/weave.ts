@@ -1,4 +1,7 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+import type { Connection, ConnectTarget } from './connection.ts';
+
+export type * from './connection.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -141,6 +144,8 @@ export interface PoolUse {
   /** How many addresses there are. */
   size: string;
   holdings: Holding[];
+  /** How many of this host's are in use. */
+  active: number;
   /** Whether this is as it is now, or as this host last knew. */
   stale: boolean;
 }
@@ -154,24 +159,6 @@ export interface PeerStatus {
   self: boolean;
   /** Whether it was heard of within the last seconds. */
   alive: boolean;
-}
-
-export interface Connection {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  address: string;
-  state: 'probing' | 'reachable' | 'unreachable';
-  /** Milliseconds since 1970: when it became so. */
-  since: number;
-  /** Bytes: the largest packet that gets there whole. */
-  mtu?: number;
-  rttMs?: number;
-  /** Of the last probes. */
-  lossRatio: number;
-  /** VXLAN packets and their bytes, with IP headers. */
-  sent: { packets: number; bytes: number };
-  received: { packets: number; bytes: number };
 }
 
 /** Two that should agree and do not. */
@@ -271,7 +258,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
