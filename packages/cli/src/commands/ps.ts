@@ -30,13 +30,11 @@ const shownOf = (endpoints: readonly Endpoint[], containers: readonly string[]):
   containers.length === 0
     ? endpoints.map((endpoint) => [nameOf(endpoint), endpoint])
     : [...new Set(containers)].flatMap((word) =>
-        endpoints.filter((e) => isNamed(e, word)).map((e): Shown => [word.slice(0, NAME_LENGTH), e]),
+        endpoints.filter((e) => isNamed(e, word)).map((e): Shown => [word.slice(0, 12), e]),
       );
 
-const NAME_LENGTH = 12;
-
 const nameOf = ({ container, sandbox, id }: Endpoint): string =>
-  container?.id.slice(0, NAME_LENGTH) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, NAME_LENGTH));
+  container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
 
 const isNamed = ({ container }: Endpoint, word: string) =>
   container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
