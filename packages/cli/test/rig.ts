@@ -113,7 +113,7 @@ async function runHere(args: string[]): Promise<Result> {
   try {
     await capture.run(result, async () => {
       try {
-        await throwing(buildProgram()).parseAsync(args, { from: 'user' });
+        await throwing(buildProgram(args[0])).parseAsync(args, { from: 'user' });
       } catch (error) {
         if (error instanceof CommanderError) process.exitCode = error.exitCode;
         else failWith(error, args.includes('--json'));

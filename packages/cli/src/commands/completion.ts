@@ -64,18 +64,23 @@ function candidates(program: Command, before: readonly string[]): Candidates {
   let command = program;
   let option: Option | undefined;
   for (const word of before) {
-    option = option ? undefined : optionsOf(command).find(({ long, short }) => word === long || word === short);
-    if (option && !option.required && !option.optional) option = undefined;
-    command = command.commands.find((each) => each.name() === word) ?? command;
+    const isValue = option !== undefined;
+    option = isValue ? undefined : optionsOf(command).find((each) => takesValue(each) && isCalled(each, word));
+    if (!isValue) command = command.commands.find((each) => each.name() === word) ?? command;
   }
   if (option) return { words: option.argChoices ?? [], names: option.attributeName() };
-  const { commands, registeredArguments: takes } = command;
+  const { registeredArguments: takes } = command;
+  const commands = new Help().visibleCommands(command);
   const options = optionsOf(command).flatMap(({ long, short }) => long ?? short ?? []);
   return {
     words: [...commands.map((each) => each.name()), ...takes.flatMap(({ argChoices = [] }) => argChoices), ...options],
     names: takes[0]?.name(),
   };
 }
+
+const takesValue = ({ required, optional }: Option) => required || optional;
+
+const isCalled = ({ long, short }: Option, word: string) => word === long || word === short;
 
 const optionsOf = (command: Command) => new Help().visibleOptions(command);
 
@@ -93,5 +98,5 @@ async function namesOf(what: string | undefined, options: { runDir: string }): P
 async function containers(): Promise<string[]> {
   const [{ execFile }, { promisify }] = await Promise.all([import('node:child_process'), import('node:util')]);
   const { stdout } = await promisify(execFile)('docker', ['ps', '--format', '{{.Names}}']);
-  return stdout.trim().split('\n').sort();
+  return stdout.split('\n').filter(Boolean).sort();
 }
