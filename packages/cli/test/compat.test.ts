@@ -84,6 +84,7 @@ test('report', async (t) => {
     'no more than was asked for',
   );
   t.same(await rig.run('report', '--format', ''), quiet);
+  t.same(JSON.parse((await rig.run('report', '-f', 'x', '--json')).stdout), { text: 'x' });
   t.match(await rig.run('report', '-f', '{{.Nope}}'), { code: 2, stdout: /^$/, stderr: /no field Nope/ });
   t.match(await rig.run('report', '-f'), { code: 1, stderr: /argument missing/ });
   t.match(await rig.run('report', 'x'), { code: 1, stderr: /too many arguments/ });

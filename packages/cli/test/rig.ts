@@ -106,7 +106,7 @@ for (const name of ['stdout', 'stderr'] as const) {
 }
 
 /** As weave.ts does it, but that a mistake throws where commander would exit. */
-async function runHere(args: string[]): Promise<Result> {
+export async function runHere(args: string[]): Promise<Result> {
   const result: Result = { code: 0, stdout: '', stderr: '' };
   const before = process.exitCode;
   process.exitCode = undefined;

@@ -1,6 +1,6 @@
 import { Argument, Command, Help, type Option } from 'commander';
-import { daemonClient, withDaemon } from '../client.ts';
-import { examples } from '../options.ts';
+import { withDaemon } from '../client.ts';
+import { examples, runDirOption } from '../options.ts';
 import { print } from '../output.ts';
 
 const BASH = `_weave() {
@@ -40,7 +40,8 @@ export const completionCommand = (): Command =>
 
 /** For those scripts: what the last of these words may become. */
 export const wordsCommand = (program: () => Command): Command =>
-  daemonClient('words')
+  new Command('words')
+    .addOption(runDirOption())
     .argument('[word...]')
     .action(async (words: string[], options: { runDir: string }) => {
       const before = words.slice(0, -1);

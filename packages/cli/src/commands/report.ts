@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { daemonClient, withDaemon } from '../client.ts';
+import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
+import { print } from '../output.ts';
 import { reportOf } from '../report/report.ts';
 import { viewOf } from '../report/view.ts';
 import { render } from '../template/render.ts';
@@ -23,8 +24,11 @@ export const reportCommand = (): Command =>
         `weave report -f '{{range .Router.Targets}}{{.}}{{"\\n"}}{{end}}'`,
       ),
     )
-    .action(async ({ format, ...options }: { format?: string; runDir: string }) => {
+    .action(async ({ format, json, ...options }: CommonOptions & { format?: string }) => {
       const report = await withDaemon(options, async (weave) => reportOf(await viewOf(weave)));
-      // As it is: what ends a line is said by the template.
-      process.stdout.write(format === undefined ? `${JSON.stringify(report, null, 4)}\n` : render(format, report));
+      if (format === undefined) return void process.stdout.write(`${JSON.stringify(report, null, 4)}\n`);
+      const text = render(format, report);
+      if (json) print({ text }, json, String);
+      // As it is: where a line ends is said by the template.
+      else process.stdout.write(text);
     });
