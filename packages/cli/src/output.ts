@@ -30,11 +30,12 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 /** Says on standard error what takes longer than a second, while it does; only to a person. */
-export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
+export async function withProgress<T>(what: string | (() => string), work: () => Promise<T>): Promise<T> {
   const begun = performance.now();
   const tty = process.stderr.isTTY;
   const tick = setInterval(() => {
-    if (tty) process.stderr.write(`\r${what} … ${Math.round((performance.now() - begun) / 1000)} s`);
+    const now = typeof what === 'string' ? what : what();
+    if (tty) process.stderr.write(`\r${now} … ${Math.round((performance.now() - begun) / 1000)} s`);
   }, 1000);
   try {
     return await work();
