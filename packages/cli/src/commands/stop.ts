@@ -60,7 +60,7 @@ interface ResetOptions extends CommonOptions {
 async function resetAlone({ stateDir, runDir }: ResetOptions): Promise<void> {
   if (isBehindEngine(runDir)) {
     const { runOnce } = await import('../remote/remote.ts');
-    return runOnce(['reset', '--state-dir', stateDir, '--run-dir', runDir], [stateDir, runDir]);
+    return runOnce(['reset', '--force', '--state-dir', stateDir, '--run-dir', runDir], [stateDir, runDir]);
   }
   const { open } = await import('../daemon.ts');
   await using weave = await open({ stateDir, runDir });

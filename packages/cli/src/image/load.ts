@@ -53,9 +53,9 @@ async function load(docker: Docker, files: readonly ImageFile[], tag: string): P
       await finished(await docker.importImage(archive, { repo: NAME, tag, changes: CHANGES(tag) } as object));
       await docker.getImage(`${NAME}:${tag}`).tag({ repo: NAME, tag: VERSION });
     } catch (error) {
-      const { message, code } = engineFailure(error);
-      if (code === 'WEAVE_ENGINE_DENIED') throw engineFailure(error);
-      throw new WeaveError('WEAVE_IMAGE_FAILED', `the image could not be loaded: ${message}`, { cause: error });
+      throw new WeaveError('WEAVE_IMAGE_FAILED', `the image could not be loaded: ${engineFailure(error).message}`, {
+        cause: error,
+      });
     }
   });
 }

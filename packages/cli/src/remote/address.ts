@@ -1,42 +1,43 @@
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import { WeaveError } from '@weave/sdk/client';
-import type Docker from 'dockerode';
+import { overSsh } from './ssh.ts';
 import { ENGINE_SOCKET } from './where.ts';
 
 export interface EngineAddress {
   /** As people write it. */
   name: string;
-  options: Docker.DockerOptions;
-  /** Whom to ask over ssh, as its arguments. */
-  ssh?: string[];
+  dial(): Duplex;
 }
 
 const PORTS = { plain: 2375, tls: 2376 };
 
 /** What DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH name, as Docker's own command takes them. */
 export function engineAddress(env: NodeJS.ProcessEnv = process.env): EngineAddress {
-  const name = env.DOCKER_HOST || `unix://${ENGINE_SOCKET}`;
-  if (name.startsWith('unix://'))
-    return { name, options: { socketPath: name.slice('unix://'.length) || ENGINE_SOCKET } };
+  const name = engineName(env);
+  if (name.startsWith('unix://')) {
+    const path = name.slice('unix://'.length) || ENGINE_SOCKET;
+    return { name, dial: () => connect(path) };
+  }
   const { protocol, hostname, port, username, pathname } = parse(name);
+  const host = hostname.replace(/^\[|\]$/g, '');
   if (protocol === 'ssh:') {
-    const at = [...(port ? ['-p', port] : []), '--', username ? `${username}@${hostname}` : hostname];
-    return { name, options: { protocol: 'http', host: 'docker' }, ssh: at };
+    const at = [...(port ? ['-p', port] : []), '--', username ? `${username}@${host}` : host];
+    return { name, dial: () => overSsh(at) };
   }
   if (!['tcp:', 'http:', 'https:'].includes(protocol) || !['', '/'].includes(pathname)) throw unreadable(name);
-  const isTls = protocol === 'https:' || Boolean(env.DOCKER_TLS_VERIFY);
-  const none = { ca: undefined, cert: undefined, key: undefined };
-  const at = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (isTls ? PORTS.tls : PORTS.plain) };
-  return {
-    name,
-    options: {
-      ...at,
-      ...(isTls ? { protocol: 'https', ...certificates(env) } : { protocol: 'http', ...none }),
-    } as object,
-  };
+  if (protocol !== 'https:' && !env.DOCKER_TLS_VERIFY)
+    return { name, dial: () => connect(Number(port) || PORTS.plain, host) };
+  const trust = certificates(env);
+  return { name, dial: () => connectTls({ host, port: Number(port) || PORTS.tls, ...trust }) };
 }
+
+export const engineName = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.DOCKER_HOST || `unix://${ENGINE_SOCKET}`;
 
 function parse(name: string): URL {
   try {

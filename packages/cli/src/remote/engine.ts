@@ -1,7 +1,7 @@
+import { Agent } from 'node:http';
 import { isWeaveError, WeaveError } from '@weave/sdk/client';
 import Docker from 'dockerode';
-import { type EngineAddress, engineAddress } from './address.ts';
-import { sshAgent } from './ssh.ts';
+import { type EngineAddress, engineAddress, engineName } from './address.ts';
 
 /** Of Docker 20.10, the oldest engine that Weave is tried with. */
 const API_VERSION = [1, 41] as const;
@@ -21,9 +21,11 @@ export async function openEngine(): Promise<Docker> {
   return docker;
 }
 
-function client({ options, ssh }: EngineAddress): Docker {
+/** All connections are made here, as the library's own way reads the environment differently from Docker. */
+function client({ name, dial }: EngineAddress): Docker {
+  const agent = Object.assign(new Agent({ keepAlive: true }), { createConnection: dial });
   try {
-    return new Docker(ssh ? ({ ...options, agent: sshAgent(ssh) } as object) : options);
+    return new Docker({ protocol: 'http', socketPath: name, host: undefined, agent } as Docker.DockerOptions);
   } catch (error) {
     throw engineFailure(error);
   }
@@ -56,25 +58,25 @@ export async function unlessGone<T>(work: () => Promise<T>): Promise<T | undefin
 interface EngineError extends NodeJS.ErrnoException {
   statusCode?: number;
   json?: { message?: string };
+  /** Of TLS: what `message` says among the places in its source. */
+  reason?: string;
 }
 
 const TLS_ERROR = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_TLS_|ERR_SSL_|EPROTO$)/;
-/** Of TLS 1.3 a client learns only when it reads that its certificate was refused; the connection may be gone by then. */
-const CUT_OFF = /^(ECONNRESET|EPIPE)$/;
 
 /** The engine's error as one of ours. */
 export function engineFailure(error: unknown): WeaveError {
   if (isWeaveError(error)) return error;
-  const { code = '', statusCode, message = String(error), json } = error as EngineError;
-  const said = json?.message ?? message;
-  const engine = `the Docker engine at ${engineAddress().name}`;
+  const { code = '', statusCode, message = String(error), json, reason } = error as EngineError;
+  const said = (json?.message ?? reason ?? message).trim();
+  const engine = `the Docker engine at ${engineName()}`;
   const fail = (as: ConstructorParameters<typeof WeaveError>[0], what: string, hint?: string) =>
     new WeaveError(as, what, { cause: error, ...(hint ? { hint } : {}) });
   if (/HTTP request to an HTTPS server/.test(said) || said.includes('Parse Error'))
     return fail('WEAVE_ENGINE_DENIED', `${engine} wants TLS`, 'Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH.');
   if (statusCode === 401 || statusCode === 403) return fail('WEAVE_ENGINE_DENIED', `${engine} refused: ${said}`);
-  if (statusCode) return fail('WEAVE_ENGINE_REFUSED', `${engine} refused: ${said.trim()}`);
-  if (TLS_ERROR.test(code) || (CUT_OFF.test(code) && process.env.DOCKER_TLS_VERIFY))
+  if (statusCode) return fail('WEAVE_ENGINE_REFUSED', `${engine} refused: ${said}`);
+  if (TLS_ERROR.test(code))
     return fail('WEAVE_ENGINE_DENIED', `${engine} and this command do not trust each other: ${said}`);
   if (code === 'EACCES' || code === 'EPERM')
     return fail(
