@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { ALL_AGREE, checked, createLab, type Host, switchLinks } from '../src/index.ts';
+import { ALL_AGREE, checked, createLab, type Host, switchLinks, traces } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 2 });
 tap.teardown(() => lab.dispose());
@@ -20,14 +20,6 @@ interface Inspected {
   HostConfig: { CapAdd: string[]; CapDrop: string[]; Privileged: boolean; RestartPolicy: { Name: string } };
 }
 
-/** All that Weave may leave on a host. */
-const traces = async (on: Host) =>
-  (
-    await on.exec(`ip -br link | awk '{print $1}'; ip netns; ls -A /run/weave /run/docker/plugins; mount | grep -c /run/weave
-      nft list tables | grep weave; iptables -S; ip6tables -S; docker ps -aq; docker volume ls -q; docker images -q
-      cat /proc/sys/net/ipv4/ip_forward; pgrep -a etcd || true`)
-  ).stdout;
-
 async function until(t: Test, name: string, holds: () => Promise<boolean>) {
   for (let tries = 0; tries < 150; tries++) {
     if (await holds()) return t.pass(name);
@@ -36,7 +28,6 @@ async function until(t: Test, name: string, holds: () => Promise<boolean>) {
   return t.fail(name);
 }
 
-await host.exec('mkdir -p /run/weave /run/docker/plugins');
 const before = await traces(host);
 
 test('a container of that name that is not ours', async (t) => {

@@ -104,18 +104,16 @@ function read(file: string): string {
 }
 
 const PATIENCE_MS = 60_000;
-const ATTEMPT_MS = 5_000;
 const AGAIN_MS = 50;
 
 /** Returns when the daemon in the container answers; WEAVE_DAEMON_UNREACHABLE with its last words when it ends instead. */
 async function answers(docker: Docker, container: Docker.Container): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   while (Date.now() < deadline) {
-    const { State, RestartCount } = await ask(() => container.inspect());
+    const found = await ask(() => container.inspect());
+    const { State, RestartCount } = found;
     if (!State.Running || State.Restarting || RestartCount > 0) break;
-    // An exec in a container that ends meanwhile may never be answered.
-    const pid = await Promise.race([pidOf(docker, container.id), delay(ATTEMPT_MS, undefined, { ref: false })]);
-    if (pid === State.Pid) return;
+    if ((await pidOf(docker, found)) === State.Pid) return;
     await delay(AGAIN_MS);
   }
   const words = await lastWords(container);
@@ -125,7 +123,7 @@ async function answers(docker: Docker, container: Docker.Container): Promise<voi
 }
 
 /** The daemon that answers there may be another one, which this one gives way to. */
-async function pidOf(docker: Docker, container: string): Promise<number | undefined> {
+async function pidOf(docker: Docker, container: Docker.ContainerInspectInfo): Promise<number | undefined> {
   try {
     await using weave = await connect({ dial: () => dialDaemon(docker, container), check: false });
     return (await weave.status()).pid;

@@ -11,8 +11,8 @@ export { isStopped, removeContainer, runOnce, stopContainer } from './stop.ts';
 /** Weave in the daemon's container, by the engine's API alone. */
 export async function connectThroughEngine(): Promise<Weave> {
   const docker = await openEngine();
-  const { Id } = await runningDaemon(docker);
-  return connect({ dial: () => dialDaemon(docker, Id), check: false });
+  const daemon = await runningDaemon(docker);
+  return connect({ dial: () => dialDaemon(docker, daemon), check: false });
 }
 
 export const setUp = async (): Promise<string> => ensureImage(await openEngine());
