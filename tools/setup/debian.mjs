@@ -24,6 +24,7 @@ const needs = [
   { name: 'openssl', commands: ['openssl'], why: 'tests make certificates with it' },
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
   { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
+  { name: 'tmux', commands: ['tmux'], why: 'tests type into a terminal with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
 ];
 /** What only the benchmarks compare with. */

@@ -16,6 +16,7 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import { installWait } from './install-wait.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };
@@ -81,6 +82,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
   await using weave = await open({ stateDir, runDir, log, sharing });
+  installWait(stateDir, log);
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
   await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));

@@ -42,6 +42,9 @@ export const networkOption = (description: string) =>
     return text;
   });
 
+/** Of an option that may be given several times. */
+export const collect = (value: string, others: string[] = []): string[] => [...others, value];
+
 /** What people copy, below the help of every command. */
 export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 

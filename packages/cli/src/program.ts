@@ -1,11 +1,15 @@
 import { Command } from 'commander';
 import { attachCommand, detachCommand } from './commands/attach.ts';
+import { attachBridgeCommand } from './commands/attach-bridge.ts';
 import { checkCommand } from './commands/check.ts';
 import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { daemonCommand } from './commands/daemon.ts';
+import { exposeCommand, hideCommand } from './commands/expose.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
+import { runCommand } from './commands/run.ts';
+import { restartCommand, startCommand } from './commands/start.ts';
 import { setupCommand } from './commands/setup.ts';
 import { statusCommand, versionCommand } from './commands/status.ts';
 import { resetCommand, stopCommand } from './commands/stop.ts';
@@ -21,6 +25,12 @@ const COMMANDS = {
   network: networkCommand,
   attach: attachCommand,
   detach: detachCommand,
+  run: runCommand,
+  start: startCommand,
+  restart: restartCommand,
+  expose: exposeCommand,
+  hide: hideCommand,
+  'attach-bridge': attachBridgeCommand,
   ps: psCommand,
   connect: connectCommand,
   forget: forgetCommand,
@@ -37,7 +47,8 @@ const COMMANDS = {
 export function buildProgram(word = ''): Command {
   const program = new Command('weave')
     .description('Container networks: any container, any host, nothing else to set up.')
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .enablePositionalOptions();
   const chosen = Object.entries(COMMANDS).filter(([name]) => name === word);
   for (const [, make] of chosen.length > 0 ? chosen : Object.entries(COMMANDS)) program.addCommand(make());
   program.addHelpText('after', EXAMPLES);

@@ -200,6 +200,7 @@ test('no daemon', async (t) => {
     detach: ['c1'],
     create: ['n'],
     inspect: ['n'],
+    grow: ['n', '10.9.0.0/23'],
     rm: ['n'],
     rmpeer: ['h'],
     connect: ['h'],
@@ -343,6 +344,16 @@ test('networks', async (t) => {
 
   await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
   await refused(t, ['network', 'rm', 'two'], 4, /in use by container c40/);
+  await prints(t, ['network', 'create', '--subnet', '10.90.0.0/24', 'grows'], /^[0-9a-f]{64}\n$/);
+  await prints(t, ['network', 'grow', 'grows', '10.90.0.0/23'], '10.90.0.0/23');
+  t.match(await json('network', 'grow', 'grows', '10.90.0.0/22'), { subnets: [{ cidr: '10.90.0.0/22' }] });
+  await refused(
+    t,
+    ['network', 'grow', 'grows', '10.91.0.0/16'],
+    2,
+    /no subnet of network grows lies in 10\.91\.0\.0\/16/,
+  );
+  await prints(t, ['network', 'rm', 'grows'], 'grows');
   await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
   const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
   t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');
@@ -423,7 +434,7 @@ test('attach, ps, detach', async (t) => {
   await refused(t, ['detach', '10.2.1.x/24', 'c1'], 2, /WEAVE_INVALID_ADDRESS/);
 
   await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
-  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '');
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
   await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
   t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
   await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');

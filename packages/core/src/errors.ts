@@ -25,6 +25,8 @@ export const CATALOGUE = {
   WEAVE_ENDPOINT_NOT_FOUND: ['not-found', 'List what is attached with: weave ps'],
   WEAVE_POOL_NOT_FOUND: ['not-found', 'Create the network again: the address pool that it named is not known here.'],
   WEAVE_CONTAINER_NOT_FOUND: ['not-found', 'List the containers with: docker ps --all'],
+  WEAVE_BRIDGE_NOT_FOUND: ['not-found', 'List the bridges of this host with: ip link show type bridge'],
+  WEAVE_HOSTS_FAILED: ['conflict', 'Attach it without --rewrite-hosts and --add-host.'],
   WEAVE_NETNS_NOT_FOUND: [
     'not-found',
     'Check that the process still runs, or that the path names a network namespace.',

@@ -2,12 +2,14 @@
 export {
   asWeaveError,
   type Code,
+  DEFAULT_NETWORK,
   type Endpoint,
   FACES,
   isWeaveError,
   NETWORK_OPTIONS,
   type Network,
   type PublishedPort,
+  parseAddressRequest,
   WeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';

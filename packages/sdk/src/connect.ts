@@ -70,6 +70,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Weave> {
       create: (spec) => call('networks.create', spec as Params<'networks.create'>),
       list: () => call('networks.list', {}),
       inspect: (network) => call('networks.inspect', { network }),
+      grow: (network, subnet) => call('networks.grow', { network, subnet }),
       remove: (network) => call('networks.remove', { network }),
       adopt: (spec) => call('networks.adopt', spec as Params<'networks.adopt'>),
       forget: (id) => call('networks.forget', { id }),
@@ -90,10 +91,19 @@ export async function connect(options: ConnectOptions = {}): Promise<Weave> {
       list: (filter = {}) => call('endpoints.list', filter as Params<'endpoints.list'>),
       publish: (id, ports) => call('endpoints.publish', { id, ports } as Params<'endpoints.publish'>),
     },
-    attach: (target, addresses = [], { network } = {}) =>
-      call('attach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
-    detach: (target, addresses = [], { network } = {}) =>
-      call('detach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
+    attach: (target, addresses = [], { addHosts, ...options } = {}) => {
+      const names = addHosts ? { addHosts: [...addHosts] } : {};
+      return call('attach', { target, addresses: [...addresses], ...options, ...names } as Params<'attach'>);
+    },
+    detach: (target, addresses = [], options = {}) =>
+      call('detach', { target, addresses: [...addresses], ...options } as Params<'detach'>),
+    expose: (addresses = [], options = {}) =>
+      call('expose', { addresses: [...addresses], ...options } as Params<'expose'>),
+    hide: (addresses = [], options = {}) => call('hide', { addresses: [...addresses], ...options } as Params<'hide'>),
+    bridges: {
+      attach: (bridge, options = {}) => call('bridges.attach', { bridge, ...options } as Params<'bridges.attach'>),
+      detach: (bridge, options = {}) => call('bridges.detach', { bridge, ...options } as Params<'bridges.detach'>),
+    },
     cluster: {
       peers: () => call('cluster.peers', {}),
       pools: () => call('cluster.pools', {}),

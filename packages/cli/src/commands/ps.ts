@@ -24,14 +24,23 @@ export const psCommand = (): Command =>
       print(shown, options.json, (list) => list.map(line).join('\n'));
     });
 
-const nameOf = ({ container, sandbox, id }: Endpoint): string =>
-  container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
+const EXPOSED = 'weave:expose';
 
-const isNamed = ({ container }: Endpoint, word: string) =>
-  container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
+function nameOf({ container, sandbox, id }: Endpoint): string {
+  if (sandbox?.kind === 'host') return EXPOSED;
+  if (sandbox?.kind === 'bridge') return `bridge:${sandbox.bridge}`;
+  return container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
+}
 
-/** By code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
-const byName = (a: Endpoint, b: Endpoint) => order(nameOf(a), nameOf(b)) || order(a.id, b.id);
+function isNamed(endpoint: Endpoint, word: string): boolean {
+  const { container } = endpoint;
+  if (!container) return nameOf(endpoint) === word;
+  return container.name === word || (word.length >= 4 && container.id.startsWith(word));
+}
+
+/** The host itself first, then by code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
+const byName = (a: Endpoint, b: Endpoint) =>
+  Number(nameOf(b) === EXPOSED) - Number(nameOf(a) === EXPOSED) || order(nameOf(a), nameOf(b)) || order(a.id, b.id);
 
 const order = (a: string, b: string) => (a < b ? -1 : Number(a > b));
 

@@ -55,7 +55,7 @@ function commandFiles(): ImageFile[] {
 
 function nativeFiles(): string[] {
   const folder = dirname(createRequire(realpathSync(process.argv[1]!)).resolve('@weave/native'));
-  const wanted = (name: string) => name === 'package.json' || name === 'index.js' || name.endsWith('.node');
+  const wanted = (name: string) => /^(package\.json|index\.js|wait\.js|weave-wait\..*|.*\.node)$/.test(name);
   return readdirSync(folder)
     .filter(wanted)
     .map((name) => join(folder, name));

@@ -35,7 +35,7 @@ export async function launchContainer({ options, line }: LaunchPlan): Promise<st
     image,
     role: 'daemon' as const,
     command: ['daemon', ...words],
-    env: { ...passedOn(), ...secrets, [RUN_DIR_VARIABLE]: runDir },
+    env: { ...passedOn(), ...secrets, MALLOC_ARENA_MAX: '1', [RUN_DIR_VARIABLE]: runDir },
     dirs: [stateDir, runDir, pluginDir],
     restart: restart ? 'always' : 'no',
   };
