@@ -12,12 +12,14 @@ import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
+import { setupCommand } from './commands/setup.ts';
 import { restartCommand, startCommand } from './commands/start.ts';
 import { statusCommand, versionCommand } from './commands/status.ts';
 import { resetCommand, stopCommand } from './commands/stop.ts';
 import { usageAfterErrors } from './options.ts';
 
 const COMMANDS = {
+  setup: setupCommand,
   launch: launchCommand,
   stop: stopCommand,
   reset: resetCommand,
@@ -78,7 +80,7 @@ function passOn(program: Command, command: Command): void {
 
 const EXAMPLES = `
 Examples:
-  weave launch --local                           start the daemon on this host
+  weave launch                                   start the daemon on this host
   docker network create --driver weave blue      a network of its own
   docker run --net blue busybox ip addr          a container on it
   weave attach 10.2.1.1/24 web                   give a running container an address

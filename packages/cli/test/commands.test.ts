@@ -140,7 +140,6 @@ test('mistakes are answered with the usage', async (t) => {
     [['attach', '--network', '', 'c1'], /It is empty/, 'weave attach'],
     [['attach'], /missing required argument/, 'weave attach'],
     [['detach'], /missing required argument/, 'weave detach'],
-    [['launch'], /required option '--local'/, 'weave launch'],
     [['launch', '--local', '--log-level', 'loud'], /Allowed choices are debug, info, warning, error/, 'weave launch'],
     [['launch', '--local', '--nameserver', 'ns1'], /not an IP address/, 'weave launch'],
     [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
@@ -150,11 +149,7 @@ test('mistakes are answered with the usage', async (t) => {
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
   for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
-    cases.push([
-      [...every, ...(every[0] === 'launch' ? ['--local'] : []), '--no-such-option'],
-      /unknown option/,
-      `weave ${every.join(' ')}`,
-    ]);
+    cases.push([[...every, '--no-such-option'], /unknown option/, `weave ${every.join(' ')}`]);
   for (const [args, error, usage] of cases) {
     const { stderr } = await refused(t, args, 1, error);
     t.match(stderr, `\nUsage: ${usage} `);
@@ -214,7 +209,7 @@ test('no daemon', async (t) => {
     forget: ['h'],
   };
   // These start one, are one, or do without one.
-  const own = ['launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
+  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
   for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
     await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
   t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });

@@ -1,6 +1,7 @@
 /** What a program needs that only talks to the daemon: quick to load, as a command has to be. */
 export {
   asWeaveError,
+  type Code,
   DEFAULT_NETWORK,
   type Endpoint,
   FACES,
