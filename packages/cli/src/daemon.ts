@@ -33,6 +33,8 @@ export interface RunOptions {
   /** Of the cluster that hosts make by themselves. */
   password?: string | undefined;
   peers?: string[] | undefined;
+  /** Absent: containers have no names. */
+  domain?: string | undefined;
 }
 
 /** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
@@ -75,12 +77,12 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   // So that a file that may not grow is an error like any other.
   process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  const { stateDir, runDir, sockets, nameserver, etcd, underlay } = options;
+  const { stateDir, runDir, sockets, nameserver, etcd, underlay, domain } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
-  await using weave = await open({ stateDir, runDir, log, sharing });
+  await using weave = await open({ stateDir, runDir, log, sharing, domain });
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
   await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));

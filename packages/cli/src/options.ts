@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { RUN_DIR, STATE_DIR } from '@weave/sdk/client';
+import { DEFAULT_DOMAIN, RUN_DIR, STATE_DIR } from '@weave/sdk/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
@@ -19,6 +19,9 @@ export interface DaemonOptions {
   storeUser?: string;
   underlay?: string[];
   password?: string;
+  /** False: none. */
+  dns: boolean;
+  dnsDomain: string;
 }
 
 export const stateDirOption = () =>
@@ -67,6 +70,8 @@ export const daemonOptions = (command: Command): Command =>
     .option('--store-cert <file>', 'the certificate to show them')
     .option('--store-key <file>', 'the key of that certificate')
     .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
+    .option('--dns-domain <domain>', 'what the names of containers end in, the same on every host', DEFAULT_DOMAIN)
+    .option('--no-dns', 'containers have no names')
     .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
     .addOption(
       new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(

@@ -3,6 +3,7 @@ import { attachCommand, detachCommand } from './commands/attach.ts';
 import { checkCommand } from './commands/check.ts';
 import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { daemonCommand } from './commands/daemon.ts';
+import { dnsAddCommand, dnsArgsCommand, dnsLookupCommand, dnsRemoveCommand } from './commands/dns.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
@@ -20,6 +21,10 @@ const COMMANDS = {
   attach: attachCommand,
   detach: detachCommand,
   ps: psCommand,
+  'dns-add': dnsAddCommand,
+  'dns-remove': dnsRemoveCommand,
+  'dns-lookup': dnsLookupCommand,
+  'dns-args': dnsArgsCommand,
   connect: connectCommand,
   forget: forgetCommand,
   prime: primeCommand,

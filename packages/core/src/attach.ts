@@ -10,10 +10,12 @@ import {
   sizeOf,
   subnet,
 } from './address.ts';
+import { isSame } from './directory.ts';
+import { type NamedContainer, whoIsThere } from './dns.ts';
 import { freeMac, freeShard, mustBeUnused } from './endpoints.ts';
 import { fail } from './errors.ts';
 import { lowestFree, mustBeFree } from './ipam.ts';
-import type { Change, ContainerRef, Endpoint, Network, Subnet } from './model.ts';
+import type { Change, Endpoint, Network, Subnet } from './model.ts';
 import { attachName, hashId } from './names.ts';
 import type { State } from './state.ts';
 
@@ -62,7 +64,9 @@ function mustBeHost(addr: Cidr, within: Cidr, text: string): void {
 export interface AttachTarget {
   path: string;
   id: string;
-  container?: ContainerRef | undefined;
+  container?: NamedContainer | undefined;
+  /** It is not to have names. */
+  isUnnamed?: boolean | undefined;
 }
 
 /** The endpoint that this target has on this network, if any. */
@@ -87,9 +91,7 @@ export function attach(state: State, network: Network, target: AttachTarget, req
       if (!addresses.includes(text)) addresses.push(text);
       granted.push(text);
     }
-  // A namespace may be shared: it stays its first container's.
-  const isSame = current?.sandbox?.kind === 'netns' && current.sandbox.id === target.id;
-  const container = (isSame && current.container) || target.container || current?.container;
+  const who = whoIsThere(state, current, target);
   const id = current?.id ?? hashId('attach', network.id, target.container?.id ?? target.id);
   const endpoint: Endpoint = {
     id,
@@ -100,10 +102,9 @@ export function attach(state: State, network: Network, target: AttachTarget, req
     owner: 'weave',
     ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: interfaceOf(current, network, target) },
-    ...(container ? { container } : {}),
+    ...who,
   };
-  const changes: Change[] =
-    JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
+  const changes: Change[] = isSame(current, endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
   return { endpoint, granted, changes };
 }
 

@@ -1,5 +1,6 @@
 import { address as addressOf, cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
+import { desiredDns, wayToDns } from './dns-address.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
 import {
@@ -65,7 +66,7 @@ export function desiredNetwork(state: State, network: Network): Unit {
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
   if (hasGateway(network)) resources.push(...gateway(network));
-  resources.push(...desiredOverlay(state, network, hasGateway(network)));
+  resources.push(...desiredDns(state, network), ...desiredOverlay(state, network, hasGateway(network)));
   return { key: `network/${id}`, resources };
 }
 
@@ -104,7 +105,7 @@ export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   if (!endpoint.sandbox || !network || endpoint.peer !== state.self) return { ...unit, resources: [] };
   return {
     ...unit,
-    resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(network, endpoint),
+    resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(state, network, endpoint),
   };
 }
 
@@ -132,13 +133,14 @@ function handover(network: Network, endpoint: Endpoint): Resource[] {
   return [{ ...port(network, endpoint), peer: far }];
 }
 
-function attachment(network: Network, endpoint: Endpoint): Resource[] {
+function attachment(state: State, network: Network, endpoint: Endpoint): Resource[] {
   if (endpoint.sandbox?.kind !== 'netns') return [];
   const { path: netns, interface: link } = endpoint.sandbox;
   return [
     { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     ...(hasGateway(network) ? defaultRoutes(network, endpoint).map((r): Resource => ({ ...r, netns, link })) : []),
+    ...wayToDns(state, endpoint),
     // Last: whoever waits for the network may wait for this route.
     ...(network.multicast
       ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]

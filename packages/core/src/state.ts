@@ -7,6 +7,7 @@ import {
   type Change,
   type Endpoint,
   type Lease,
+  type Name,
   type Network,
   type Peer,
   type Pool,
@@ -45,6 +46,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly names = new Map<string, Name>();
   readonly grants = new Grants();
   /** This host. */
   readonly self: string;
@@ -66,6 +68,11 @@ export class State {
   /** The cluster that this host belongs to; undefined while it is alone. */
   get cluster(): string | undefined {
     return this.selves.get(SELF)?.cluster;
+  }
+
+  /** What the names of this host's containers end in; undefined where they have none. */
+  get domain(): string | undefined {
+    return this.selves.get(SELF)?.domain;
   }
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
@@ -179,8 +186,8 @@ export class State {
 
   #table(table: Table): Map<string, unknown> {
     const { selves: self, peers: peer, networks: network, bindings: binding } = this;
-    const { pools: pool, cells: cell, leases: lease, endpoints: endpoint } = this;
-    return { self, peer, network, binding, pool, cell, lease, endpoint }[table];
+    const { pools: pool, cells: cell, leases: lease, endpoints: endpoint, names: name } = this;
+    return { self, peer, network, binding, pool, cell, lease, endpoint, name }[table];
   }
 
   #index({ table, id }: Change, record: unknown, enter: boolean): void {

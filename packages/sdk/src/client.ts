@@ -1,6 +1,7 @@
 /** What a program needs that only talks to the daemon: quick to load, as a command has to be. */
 export {
   asWeaveError,
+  DEFAULT_DOMAIN,
   type Endpoint,
   FACES,
   isWeaveError,

@@ -71,10 +71,20 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
       list: (filter = {}) => call('endpoints.list', filter as Params<'endpoints.list'>),
       publish: (id, ports) => call('endpoints.publish', { id, ports } as Params<'endpoints.publish'>),
     },
-    attach: (target, addresses = [], { network } = {}) =>
-      call('attach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
+    attach: (target, addresses = [], { network, withoutDns } = {}) =>
+      call('attach', {
+        ...{ target, addresses: [...addresses] },
+        ...(network === undefined ? {} : { network }),
+        ...(withoutDns === undefined ? {} : { withoutDns }),
+      }),
     detach: (target, addresses = [], { network } = {}) =>
       call('detach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
+    names: {
+      add: (target) => call('names.add', target as Params<'names.add'>),
+      remove: (target) => call('names.remove', target as Params<'names.remove'>),
+      list: (filter = {}) => call('names.list', filter as Params<'names.list'>),
+      lookup: (name) => call('names.lookup', { name }),
+    },
     cluster: {
       peers: () => call('cluster.peers', {}),
       pools: () => call('cluster.pools', {}),
@@ -89,6 +99,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
     engine: {
       report: (snapshot) => call('engine.report', snapshot as Params<'engine.report'>),
       started: (container) => call('engine.started', container as Params<'engine.started'>),
+      ended: (container) => call('engine.ended', { container }),
       named: (network, name) => call('engine.named', { network, name }),
       removed: (container) => call('engine.removed', { container }),
       compare: (snapshot) => call('engine.compare', snapshot as Params<'engine.compare'>),

@@ -1,4 +1,15 @@
-import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+import type {
+  ContainerRef,
+  Endpoint,
+  NamedContainer,
+  Network,
+  NetworkSpec,
+  PublishedPort,
+  SubnetSpec,
+} from '@weave/core';
+import type { ClusterStatus, Connection, NameEntry, NameTarget, PeerStatus, PoolUse } from './shown.ts';
+
+export type * from './shown.ts';
 
 /** What to attach: a container by name or id, a process, or the path of a network namespace. */
 export type Target = { container: string } | { pid: number } | { netns: string };
@@ -6,6 +17,8 @@ export type Target = { container: string } | { pid: number } | { netns: string }
 export interface AttachOptions {
   /** Name or id; absent: the default network, `weave`. */
   network?: string | undefined;
+  /** It is to have no names by this, now and later. */
+  withoutDns?: boolean | undefined;
 }
 
 export interface Attachment {
@@ -91,7 +104,7 @@ export interface EngineSnapshotEndpoint {
   sandbox?: string | undefined;
 }
 
-export interface EngineContainer extends ContainerRef {
+export interface EngineContainer extends NamedContainer {
   /** Zero while it does not run. */
   pid: number;
   /** The engine's endpoints of it, on whatever networks. */
@@ -107,71 +120,14 @@ export interface Status {
   endpoints: number;
   /** Milliseconds since 1970. */
   started: number;
+  /** Absent where containers have no names. */
+  dns?: { domain: string; addresses: string[] };
   /** Absent on a host that is meant to be alone. */
   cluster?: ClusterStatus;
   /** What was found broken and mended since the start: how often, by operation. */
   repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */
   notices: string[];
-}
-
-export interface ClusterStatus {
-  /** Absent before this host has joined. */
-  id?: string;
-  reachable: boolean;
-  /** Since when that is so, in milliseconds of a clock that nobody sets. */
-  since: number;
-  /** Why it has not joined, or is not in step. */
-  problem?: string;
-}
-
-/** How many addresses of a pool a host holds. */
-export interface Holding {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  /** A number that may be beyond what a double holds exactly: of IPv6. */
-  addresses: string;
-}
-
-export interface PoolUse {
-  cidr: string;
-  /** The network's name; absent while it is being made. */
-  network?: string;
-  /** How many addresses there are. */
-  size: string;
-  holdings: Holding[];
-  /** Whether this is as it is now, or as this host last knew. */
-  stale: boolean;
-}
-
-export interface PeerStatus {
-  id: string;
-  name: string;
-  underlay?: string;
-  /** Bytes. */
-  mtu?: number;
-  self: boolean;
-  /** Whether it was heard of within the last seconds. */
-  alive: boolean;
-}
-
-export interface Connection {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  address: string;
-  state: 'probing' | 'reachable' | 'unreachable';
-  /** Milliseconds since 1970: when it became so. */
-  since: number;
-  /** Bytes: the largest packet that gets there whole. */
-  mtu?: number;
-  rttMs?: number;
-  /** Of the last probes. */
-  lossRatio: number;
-  /** VXLAN packets and their bytes, with IP headers. */
-  sent: { packets: number; bytes: number };
-  received: { packets: number; bytes: number };
 }
 
 /** Two that should agree and do not. */
@@ -190,8 +146,15 @@ export interface Check {
   differences: Difference[];
 }
 
-/** A record that changed, after it was made durable and before the kernel was told. */
-export type WeaveEvent = { type: 'network' | 'endpoint'; action: 'created' | 'changed' | 'removed'; id: string };
+/**
+ * A record that changed, after it was made durable and before the kernel was told. Of a `peer` also that it is heard of,
+ * or is not any more: then its names are others.
+ */
+export type WeaveEvent = {
+  type: 'network' | 'endpoint' | 'name' | 'peer';
+  action: 'created' | 'changed' | 'removed';
+  id: string;
+};
 
 /**
  * Container networks of one host. {@link open} gives one in this process, {@link connect} one in the daemon; both
@@ -237,8 +200,15 @@ export interface Weave extends AsyncDisposable {
     detach(id: string): Promise<void>;
     /** Unknown ids are a success. */
     remove(id: string): Promise<void>;
-    /** Those of this host; `everywhere`: also those of others, on the networks that this host is on. */
-    list(filter?: { network?: string | undefined; everywhere?: boolean | undefined }): Promise<Endpoint[]>;
+    /**
+     * Those of this host; `everywhere`: also those of others, on the networks that this host is on. `with`: only those
+     * in the sandbox of this endpoint, itself among them.
+     */
+    list(filter?: {
+      network?: string | undefined;
+      everywhere?: boolean | undefined;
+      with?: string | undefined;
+    }): Promise<Endpoint[]>;
     /** Ports that an engine publishes, of an endpoint whose gateway is Weave. */
     publish(id: string, ports: PublishedPort[]): Promise<void>;
   };
@@ -251,6 +221,16 @@ export interface Weave extends AsyncDisposable {
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
   detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  readonly names: {
+    /** Gives a name. WEAVE_INVALID_NAME, WEAVE_INVALID_ADDRESS, WEAVE_NO_DNS, WEAVE_NOT_RUNNING. */
+    add(target: NameTarget): Promise<void>;
+    /** Takes names of this host away; what is not there is passed over. */
+    remove(target: NameTarget): Promise<void>;
+    /** All that is known and whose host is heard of; `of`: what one endpoint has, or one that was given. */
+    list(filter?: { of?: string | undefined }): Promise<NameEntry[]>;
+    /** The addresses of a name, those of this host first; none where there is no such name. */
+    lookup(name: string): Promise<string[]>;
+  };
   readonly cluster: {
     /** The hosts that this one knows of, itself among them. */
     peers(): Promise<PeerStatus[]>;
@@ -282,6 +262,8 @@ export interface Weave extends AsyncDisposable {
     report(snapshot: EngineSnapshot): Promise<void>;
     /** A container started, or joined a network: its endpoints get its name, what was attached to it is so again. */
     started(container: EngineContainer): Promise<void>;
+    /** A container does not run any more: nobody calls it. */
+    ended(container: string): Promise<void>;
     /** The name of a network that the engine made: its driver protocol does not tell. Unknown ids are a success. */
     named(network: string, name: string): Promise<void>;
     /** A container was removed: its addresses are free. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
 import { print, table, withProgress } from '../output.ts';
+import { statusDns } from './dns.ts';
 
 export const connectCommand = (): Command =>
   daemonClient('connect')
@@ -56,7 +57,7 @@ export const rmpeerCommand = (): Command =>
       );
     });
 
-/** What `weave status` says of the other hosts, part by part. */
+/** What `weave status` says part by part. */
 export const STATUS_PARTS: Record<string, (weave: Weave, json: boolean | undefined) => Promise<void>> = {
   async peers(weave, json) {
     print(await weave.cluster.peers(), json, (peers) =>
@@ -69,6 +70,7 @@ export const STATUS_PARTS: Record<string, (weave: Weave, json: boolean | undefin
       ),
     );
   },
+  dns: statusDns,
   async targets(weave, json) {
     print(await weave.cluster.targets(), json, (targets) => targets.join('\n'));
   },

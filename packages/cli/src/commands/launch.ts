@@ -45,9 +45,10 @@ const statusAt = async (socket: string) => {
 async function start(options: Options, peers: readonly string[], socket: string) {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = openSync(options.logFile, 'a', 0o640);
-  const { local: _, json: __, logFile: ___, storeUser, password, ...settings } = options;
+  const { local: _, json: __, logFile: ___, storeUser, password, dns, ...settings } = options;
   const words = [
     ...peers,
+    ...(dns ? [] : ['--no-dns']),
     ...Object.entries(settings).flatMap(([name, value]) =>
       [value].flat().flatMap((each) => [`--${kebab(name)}`, each]),
     ),

@@ -15,7 +15,7 @@ export const statusCommand = (): Command =>
       print(await withDaemon(options, (weave) => weave.status()), options.json, render);
     });
 
-function render({ version, pid, peer, networks, endpoints, started, cluster, notices }: Status): string {
+function render({ version, pid, peer, networks, endpoints, started, dns, cluster, notices }: Status): string {
   const rows = [
     ['Version', version],
     ['Name', `${peer.id}(${peer.name})`],
@@ -23,6 +23,7 @@ function render({ version, pid, peer, networks, endpoints, started, cluster, not
     ['Started', new Date(started).toISOString()],
     ['Networks', networks],
     ['Endpoints', endpoints],
+    ...(dns ? [['Domain', `${dns.domain}.`]] : []),
     ...(cluster ? [['Cluster', describe(cluster)]] : []),
     ...notices.map((notice) => ['Notice', notice]),
   ];

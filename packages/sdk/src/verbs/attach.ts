@@ -10,6 +10,7 @@ import {
 import type { Engine } from '../engine.ts';
 import type { Host } from '../host.ts';
 import { leaveLastRun, resolveTarget } from '../target.ts';
+import { passOnDns } from '../way-to-dns.ts';
 import type { Attachment, Weave } from '../weave.ts';
 
 export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 'detach'> {
@@ -46,10 +47,10 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
   }
 
   return {
-    async attach(target, addresses = [], { network = DEFAULT_NETWORK } = {}) {
+    async attach(target, addresses = [], { network = DEFAULT_NETWORK, withoutDns } = {}) {
       const requests = addresses.map(parseAddressRequest);
       state.network(network);
-      const resolved = await resolveTarget(datapath, engine, target);
+      const resolved = { ...(await resolveTarget(datapath, engine, target)), isUnnamed: withoutDns };
       return host.inTurn(turnOf(resolved), () => on(resolved, network, requests));
     },
     async detach(target, addresses = [], { network = DEFAULT_NETWORK } = {}) {
@@ -60,6 +61,8 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
         leaveLastRun(host, attachmentOf(state, on, resolved), resolved.id);
         const endpoint = attachmentOf(state, on, resolved);
         const { removed, changes } = detach(state, endpoint, requests);
+        const goes = changes.some(({ record }) => record === null);
+        if (endpoint && goes) await passOnDns(host, endpoint.id);
         if (endpoint) await host.carryOut({ changes, endpoints: [endpoint.id] });
         return removed;
       });
