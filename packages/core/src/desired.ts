@@ -14,7 +14,7 @@ import {
   trunkName,
   uplinkName,
 } from './names.ts';
-import { desiredOverlay, isHere, onOverlay } from './overlay.ts';
+import { desiredOverlay, gatewayOnOverlay, isHere, onOverlay } from './overlay.ts';
 import type { State } from './state.ts';
 
 /*
@@ -65,8 +65,9 @@ export function desiredNetwork(state: State, network: Network): Unit {
   const bridge = { op: 'addBridge', netns: SWITCH, mac: networkMac(id), mtu } as const;
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
-  if (hasGateway(network)) resources.push(...gateway(network));
-  resources.push(...desiredDns(state, network), ...desiredOverlay(state, network, hasGateway(network)));
+  // Before the gateway, whose name in the host's namespace may be a stranger's.
+  resources.push(...desiredDns(state, network), ...desiredOverlay(state, network));
+  if (hasGateway(network)) resources.push(...gateway(network), ...gatewayOnOverlay(state, network));
   return { key: `network/${id}`, resources };
 }
 

@@ -113,15 +113,20 @@ function gatewaysTaken(state: State, { subnets }: Network): Change[] {
 }
 
 /** Whether two records say the same, whatever the order of their fields. */
-export const isSame = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, each) =>
-    each && typeof each === 'object' && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
+export function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const [ofA, ofB] = [fieldsOf(a), fieldsOf(b)];
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    ofA.length === ofB.length &&
+    ofA.every((name) => Object.hasOwn(b, name) && isSame(a[name as keyof typeof a], b[name as keyof typeof b]))
   );
 }
+
+/** As they are written: one that is undefined is not. */
+const fieldsOf = (record: object) =>
+  Object.keys(record).filter((name) => record[name as keyof typeof record] !== undefined);
 
 /** A network with all that is known of it on this host, gone: it was removed elsewhere. */
 export function dropNetwork(state: State, id: string): Change[] {

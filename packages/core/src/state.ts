@@ -1,4 +1,4 @@
-import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
+import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import {
@@ -60,6 +60,18 @@ export class State {
   readonly #byMac = new Map<string, string>();
   readonly #byPort = new Map<string, string>();
   readonly #members = new Map<string, Map<string, number>>();
+  readonly #underlays = new Map<string, string>();
+  readonly #tables: Record<Table, Map<string, unknown>> = {
+    self: this.selves,
+    peer: this.peers,
+    network: this.networks,
+    binding: this.bindings,
+    pool: this.pools,
+    cell: this.cells,
+    lease: this.leases,
+    endpoint: this.endpoints,
+    name: this.names,
+  };
 
   constructor(self: string) {
     this.self = self;
@@ -100,7 +112,12 @@ export class State {
   }
 
   endpointsOf(network: string): Endpoint[] {
-    return [...(this.#byNetwork.get(network) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
+    return [...this.eachOf(network)];
+  }
+
+  /** As {@link endpointsOf}, one after the other: for who needs few of very many. */
+  *eachOf(network: string): Generator<Endpoint> {
+    for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
   /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
@@ -133,6 +150,11 @@ export class State {
     return this.#members.get(network) ?? NOBODY;
   }
 
+  /** Where a host is reached by others, in the kernel's spelling. */
+  underlayOf(peer: string): string | undefined {
+    return this.#underlays.get(peer);
+  }
+
   /** Whether this host has endpoints on a network. */
   isMember(network: string): boolean {
     return this.shardsOf(network).length > 0;
@@ -156,12 +178,12 @@ export class State {
 
   /** What {@link apply} would put back as it is after `changes`. */
   inverse(changes: readonly Change[]): Change[] {
-    return changes.map((c) => ({ ...c, record: this.#table(c.table).get(c.id) ?? null }) as Change).reverse();
+    return changes.map((c) => ({ ...c, record: this.#tables[c.table].get(c.id) ?? null }) as Change).reverse();
   }
 
   /** Every record, parents first: applied to an empty state they make this one. */
   records(): Change[] {
-    return TABLES.flatMap((table) => [...this.#table(table)].map(([id, record]) => ({ table, id, record }) as Change));
+    return TABLES.flatMap((table) => [...this.#tables[table]].map(([id, record]) => ({ table, id, record }) as Change));
   }
 
   copy(): State {
@@ -172,7 +194,7 @@ export class State {
 
   apply(changes: Iterable<Change>): void {
     for (const change of changes) {
-      const table = this.#table(change.table);
+      const table = this.#tables[change.table];
       const before = table.get(change.id);
       // What is taken of a pool stays so.
       const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
@@ -184,19 +206,20 @@ export class State {
     }
   }
 
-  #table(table: Table): Map<string, unknown> {
-    const { selves: self, peers: peer, networks: network, bindings: binding } = this;
-    const { pools: pool, cells: cell, leases: lease, endpoints: endpoint, names: name } = this;
-    return { self, peer, network, binding, pool, cell, lease, endpoint, name }[table];
-  }
-
   #index({ table, id }: Change, record: unknown, enter: boolean): void {
     if (!record) return;
+    if (table === 'peer') this.#indexPeer(record as Peer, enter);
     if (table === 'network') this.#indexNetwork(record as Network, enter);
     if (table === 'pool') this.#indexPool(id, record as Pool, enter);
     if (table === 'cell') this.#indexCell(record as Cell, enter);
     if (table === 'lease') this.#take(record as Lease, '', enter);
     if (table === 'endpoint') this.#indexEndpoint(record as Endpoint, enter);
+  }
+
+  #indexPeer({ id, underlay }: Peer, enter: boolean): void {
+    const address = spelled(underlay);
+    if (enter && address) this.#underlays.set(id, address);
+    else this.#underlays.delete(id);
   }
 
   #indexNetwork({ id, name }: Network, enter: boolean): void {

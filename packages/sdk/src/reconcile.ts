@@ -138,11 +138,12 @@ export function createReconciler(parts: Parts): Reconciler {
 
   async function pass(): Promise<Failure[]> {
     const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
-    const { seen, changed } = await observed(desired(state));
+    const wanted = desired(state);
+    const { seen, changed } = await observed(wanted);
     const isNew = !passed && seen.every(({ netns, links }) => netns !== SWITCH || links.every(isLoopback));
     passed = true;
     // No await between planning and applying: what verbs do from now on comes after this in the datapath's queue.
-    const batches = plan(desired(state), seen).filter(
+    const batches = plan(changed.size > 0 ? desired(state) : wanted, seen).filter(
       ({ key }) => !isLeft(key) && !changed.has(key) && (isTrusted() || key !== STRAYS),
     );
     const broken = new Set(batches.map(({ key }) => key));

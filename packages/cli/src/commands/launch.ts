@@ -59,7 +59,8 @@ async function start(options: Options, peers: readonly string[], socket: string)
     ...(storeUser ? { WEAVE_STORE_USER: storeUser } : {}),
     ...(password ? { WEAVE_PASSWORD: password } : {}),
   };
-  const env = { ...process.env, ...secrets };
+  // glibc gives each thread an arena of its own, and what is free in one is of no use to another.
+  const env = { ...process.env, MALLOC_ARENA_MAX: '1', ...secrets };
   // Imported only here: it takes 2 ms, which every command would spend.
   const { spawn } = await import('node:child_process');
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
