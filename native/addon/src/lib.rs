@@ -6,7 +6,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod convert;
-mod dns;
+pub mod dns;
 mod observed;
 mod op;
 
