@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { serveNames } from '@weave/dns';
 import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import {
+  DNS_ADDRESS,
   type EtcdOptions,
   type Log,
   mustBeSilent,
@@ -16,6 +18,7 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import { feedNames } from './names.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };
@@ -83,6 +86,7 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
   await using weave = await open({ stateDir, runDir, log, sharing, domain });
+  await using _names = domain === undefined ? undefined : await answerNames(weave, { domain, runDir, log, stop });
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
   await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));
@@ -92,6 +96,26 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   await aborted(stop);
   log('info', 'stopping', { reason: String(stop.reason) });
   await following;
+}
+
+interface Answering {
+  domain: string;
+  runDir: string;
+  log: Log;
+  stop: AbortSignal;
+}
+
+/** Answers whoever is on a network, at the address that its bridge has; what goes on is known from then on. */
+async function answerNames(weave: Weave, { domain, runDir, log, stop }: Answering): Promise<AsyncDisposable> {
+  const netns = join(runDir, 'netns');
+  const names = await serveNames({
+    listen: ['0.0.0.0', '::'].map((address) => ({ netns, address })),
+    domain,
+    own: Object.values(DNS_ADDRESS),
+    warn: (message) => log('warn', message),
+  });
+  await feedNames(weave, names, log, stop);
+  return names;
 }
 
 /** Answers the engine on behalf of a daemon that runs already. */

@@ -1,36 +1,16 @@
+import type { AskerRecord, NameRecord, Names } from '@weave/dns';
 import { inBackground, type Log, type NameEntry, type Network, type Weave, type WeaveEvent } from '@weave/sdk';
-
-/** The part of a name server that is fed: see `@weave/dns`. */
-export interface Served {
-  update(changes: Known & { gone?: { networks?: string[]; names?: string[]; askers?: string[] } }): void;
-  replace(known: Known): void;
-}
-
-interface Known {
-  networks?: { id: string; subnets: string[] }[];
-  names?: NameRecord[];
-  askers?: Asker[];
-}
-
-interface NameRecord {
-  id: string;
-  name: string;
-  network?: string;
-  addresses: string[];
-  local: boolean;
-  ports?: { port: number; protocol: 'tcp' | 'udp' | 'sctp' }[];
-}
-
-interface Asker {
-  address: string;
-  networks: string[];
-}
 
 /**
  * Keeps a name server at what Weave knows, from when it returns until `signal` aborts: an event costs what it is about,
  * and a host that is heard of, or not any more, everything.
  */
-export async function feedNames(weave: Weave, served: Served, log: Log, signal: AbortSignal): Promise<Promise<void>> {
+export async function feedNames(
+  weave: Weave,
+  served: Pick<Names, 'update' | 'replace'>,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ ended: Promise<void> }> {
   const events = weave.events();
   signal.addEventListener('abort', () => void events.return?.());
   const { peer, dns } = await weave.status();
@@ -49,7 +29,7 @@ export async function feedNames(weave: Weave, served: Served, log: Log, signal: 
     const names = (await weave.names.list()).filter(isOurs);
     for (const { id, network } of names)
       toldOf(network === undefined ? id : id.slice(0, id.indexOf('/'))).names.push(id);
-    const askers: Asker[] = [];
+    const askers: AskerRecord[] = [];
     for (const { id } of await weave.endpoints.list())
       if (!told.get(id)?.askers.length) askers.push(...(await askersAt(id)));
     served.replace({ networks: (await weave.networks.list()).map(networkOf), names: names.map(recordOf), askers });
@@ -58,7 +38,7 @@ export async function feedNames(weave: Weave, served: Served, log: Log, signal: 
   const toldOf = (id: string) => told.get(id) ?? told.set(id, NOTHING()).get(id)!;
 
   /** Those in the sandbox of an endpoint: each of its addresses reaches the networks of all. */
-  async function askersAt(id: string): Promise<Asker[]> {
+  async function askersAt(id: string): Promise<AskerRecord[]> {
     const all = await weave.endpoints.list({ with: id });
     const networks = [...new Set(all.map(({ network }) => network))];
     return all.flatMap((each) => {
@@ -74,7 +54,7 @@ export async function feedNames(weave: Weave, served: Served, log: Log, signal: 
     const gone = { names: before.names, askers: around.flatMap((each) => told.get(each)?.askers ?? []) };
     for (const each of around) Object.assign(toldOf(each), { askers: [], with: [] });
     const names = (await weave.names.list({ of: id })).filter(isOurs);
-    const askers: Asker[] = [];
+    const askers: AskerRecord[] = [];
     for (const each of around) if (toldOf(each).askers.length === 0) askers.push(...(await askersAt(each)));
     toldOf(id).names = names.map((each) => each.id);
     for (const each of around) if (isNothing(toldOf(each))) told.delete(each);
@@ -89,9 +69,10 @@ export async function feedNames(weave: Weave, served: Served, log: Log, signal: 
   }
 
   await everything();
-  return inBackground(log, 'names are not served any more', async () => {
+  const ended = inBackground(log, 'names are not followed any more', async () => {
     for await (const event of events) await inBackground(log, 'a name could not be told', () => handle(event));
   });
+  return { ended };
 }
 
 const NOTHING = () => ({ names: [] as string[], askers: [] as string[], with: [] as string[] });

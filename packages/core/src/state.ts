@@ -1,4 +1,5 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import {
@@ -292,13 +293,4 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}
-
-function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
-  const counts = index.get(key) ?? new Map<string, number>();
-  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
-  if (sum > 0) counts.set(id, sum);
-  else counts.delete(id);
-  if (counts.size > 0) index.set(key, counts);
-  else index.delete(key);
 }
