@@ -4,6 +4,7 @@ import { burst } from './burst.ts';
 import { cli } from './cli.ts';
 import { daemon } from './daemon.ts';
 import { detach } from './detach.ts';
+import { dns } from './dns.ts';
 import { engine } from './engine.ts';
 import { flow } from './flow.ts';
 import { overlay } from './overlay.ts';
@@ -24,6 +25,7 @@ export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'
   plugin,
   engine,
   daemon,
+  dns,
   cli,
   overlay,
   remote,
