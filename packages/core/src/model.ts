@@ -50,9 +50,11 @@ export interface Network {
 
 /** A range that Weave hands addresses out of. */
 export interface Pool {
-  /** `weave:` and the subnet, so that it can be known again from the engine's word alone. */
+  /** `weave:` and the subnet that it was made with, so that it can be known again from the engine's word alone. */
   readonly id: string;
   readonly cidr: string;
+  /** The subnets that it was before it grew, the smallest first: what was divided then stays divided so. */
+  readonly grownFrom?: readonly string[];
   /** The part that unasked-for addresses are taken from. */
   readonly range?: string;
   /** Milliseconds since 1970. */
@@ -114,7 +116,11 @@ export type Sandbox =
       readonly path: string;
       readonly id: string;
       readonly interface: string;
-    };
+    }
+  /** The host's own namespace: the host itself is on the network. What has an address of `direct` is not masqueraded. */
+  | { readonly kind: 'host'; readonly interface: string; readonly direct?: readonly string[] }
+  /** A bridge of the host's, whose frames are the network's too: the endpoint has no address. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly interface: string };
 
 export interface Endpoint {
   /** 64 hex digits. */
@@ -132,6 +138,17 @@ export interface Endpoint {
   readonly sandbox?: Sandbox;
   readonly container?: ContainerRef;
   readonly ports?: readonly PublishedPort[];
+  /** No route for multicast here, whatever the network gives. */
+  readonly noMulticast?: true;
+  /** Its container's /etc/hosts has these. */
+  readonly hosts?: HostsEntries;
+}
+
+export interface HostsEntries {
+  /** The names of the container itself, of which its addresses here are; absent: it is left to others what they are. */
+  readonly own?: string;
+  /** Lines of others' names. */
+  readonly others: readonly string[];
 }
 
 export interface Records {

@@ -1,23 +1,11 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
+import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
+import type { Connection, ConnectTarget } from './connection.ts';
+import type { ClusterStatus, PeerStatus, PoolUse } from './weave-cluster.ts';
 
-/** What to attach: a container by name or id, a process, or the path of a network namespace. */
-export type Target = { container: string } | { pid: number } | { netns: string };
-
-export interface AttachOptions {
-  /** Name or id; absent: the default network, `weave`. */
-  network?: string | undefined;
-}
-
-export interface Attachment {
-  /** 64 hex digits. */
-  endpoint: string;
-  network: string;
-  /** The interface inside the target: `ethwe` on the default network. */
-  interface: string;
-  mac: string;
-  /** Those that were asked for, in order, with prefix lengths. */
-  addresses: string[];
-}
+export type * from './attachment.ts';
+export type * from './connection.ts';
+export type * from './weave-cluster.ts';
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -115,65 +103,6 @@ export interface Status {
   notices: string[];
 }
 
-export interface ClusterStatus {
-  /** Absent before this host has joined. */
-  id?: string;
-  reachable: boolean;
-  /** Since when that is so, in milliseconds of a clock that nobody sets. */
-  since: number;
-  /** Why it has not joined, or is not in step. */
-  problem?: string;
-}
-
-/** How many addresses of a pool a host holds. */
-export interface Holding {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  /** A number that may be beyond what a double holds exactly: of IPv6. */
-  addresses: string;
-}
-
-export interface PoolUse {
-  cidr: string;
-  /** The network's name; absent while it is being made. */
-  network?: string;
-  /** How many addresses there are. */
-  size: string;
-  holdings: Holding[];
-  /** Whether this is as it is now, or as this host last knew. */
-  stale: boolean;
-}
-
-export interface PeerStatus {
-  id: string;
-  name: string;
-  underlay?: string;
-  /** Bytes. */
-  mtu?: number;
-  self: boolean;
-  /** Whether it was heard of within the last seconds. */
-  alive: boolean;
-}
-
-export interface Connection {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  address: string;
-  state: 'probing' | 'reachable' | 'unreachable';
-  /** Milliseconds since 1970: when it became so. */
-  since: number;
-  /** Bytes: the largest packet that gets there whole. */
-  mtu?: number;
-  rttMs?: number;
-  /** Of the last probes. */
-  lossRatio: number;
-  /** VXLAN packets and their bytes, with IP headers. */
-  sent: { packets: number; bytes: number };
-  received: { packets: number; bytes: number };
-}
-
 /** Two that should agree and do not. */
 export interface Difference {
   /** Whether the records disagree with the kernel, the store file, or the engine. */
@@ -205,6 +134,11 @@ export interface Weave extends AsyncDisposable {
     list(): Promise<Network[]>;
     /** By name or id. WEAVE_NETWORK_NOT_FOUND. */
     inspect(network: string): Promise<NetworkDetails>;
+    /**
+     * Makes the subnet that lies in `subnet` as large as that, while it is in use, on every host. What engines recorded of
+     * it stays as it was. WEAVE_INVALID_SUBNET, WEAVE_SUBNET_OVERLAP, WEAVE_ENGINE_IPAM, WEAVE_ADDRESS_IN_USE.
+     */
+    grow(network: string, subnet: string): Promise<Network>;
     /** WEAVE_NETWORK_IN_USE, WEAVE_NETWORK_OWNED, WEAVE_NETWORK_NOT_FOUND. */
     remove(network: string): Promise<void>;
     /** For an engine's face: a network that the engine made. The same one again is a success. */
@@ -250,7 +184,20 @@ export interface Weave extends AsyncDisposable {
    */
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
-  detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  detach(target: Target, addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  /**
+   * Puts this host itself on a network, with addresses as {@link attach} takes them: it reaches the containers of those
+   * subnets and they it, from every host. WEAVE_INVALID_ADDRESS, WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED.
+   */
+  expose(addresses?: readonly string[], options?: ExposeOptions): Promise<Attachment>;
+  /** Takes addresses of this host's away, by default all; answers those that went. */
+  hide(addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  readonly bridges: {
+    /** Joins a bridge of this host, with all that is on it, to a network. WEAVE_BRIDGE_NOT_FOUND. */
+    attach(bridge: string, options?: OnNetwork): Promise<void>;
+    /** What is not joined is a success. */
+    detach(bridge: string, options?: OnNetwork): Promise<void>;
+  };
   readonly cluster: {
     /** The hosts that this one knows of, itself among them. */
     peers(): Promise<PeerStatus[]>;
@@ -271,7 +218,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */

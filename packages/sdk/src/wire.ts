@@ -23,7 +23,22 @@ const Target = Type.Union([
   Type.Object({ netns: Type.String({ pattern: '^/', maxLength: 4096 }) }, Strict),
 ]);
 
-const Attach = Type.Object({ target: Target, addresses: Addresses, network: Type.Optional(Text) }, Strict);
+const OnNetwork = { network: Type.Optional(Text) };
+const Attach = Type.Object(
+  {
+    target: Target,
+    addresses: Addresses,
+    ...OnNetwork,
+    multicast: Type.Optional(Type.Boolean()),
+    rewriteHosts: Type.Optional(Type.Boolean()),
+    addHosts: Type.Optional(Type.Array(Text, { maxItems: 256 })),
+  },
+  Strict,
+);
+const Detach = Type.Object({ target: Target, addresses: Addresses, ...OnNetwork }, Strict);
+const Expose = Type.Object({ addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()) }, Strict);
+const Hide = Type.Object({ addresses: Addresses, ...OnNetwork }, Strict);
+const Bridge = Type.Object({ bridge: Text, ...OnNetwork }, Strict);
 
 const Subnet = Type.Object({ cidr: Text, gateway: Type.Optional(Text), range: Type.Optional(Text) }, Strict);
 
@@ -97,6 +112,9 @@ export const VERBS = {
   'networks.create': verb(NetworkSpec, (w, p) => w.networks.create(p)),
   'networks.list': verb(None, (w) => w.networks.list()),
   'networks.inspect': verb(One('network'), (w, p) => w.networks.inspect(p.network as string)),
+  'networks.grow': verb(Type.Object({ network: Text, subnet: Text }, Strict), (w, p) =>
+    w.networks.grow(p.network, p.subnet),
+  ),
   'networks.remove': verb(One('network'), (w, p) => w.networks.remove(p.network as string)),
   'networks.adopt': verb(EngineNetwork, (w, p) => w.networks.adopt(p)),
   'networks.forget': verb(One('id', Id), (w, p) => w.networks.forget(p.id as string)),
@@ -133,8 +151,12 @@ export const VERBS = {
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
     w.endpoints.publish(p.id, p.ports),
   ),
-  attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network })),
-  detach: verb(Attach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
+  attach: verb(Attach, (w, { target, addresses, ...options }) => w.attach(target, addresses, options)),
+  detach: verb(Detach, (w, { target, addresses, ...options }) => w.detach(target, addresses, options)),
+  expose: verb(Expose, (w, { addresses, ...options }) => w.expose(addresses, options)),
+  hide: verb(Hide, (w, { addresses, ...options }) => w.hide(addresses, options)),
+  'bridges.attach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.attach(bridge, options)),
+  'bridges.detach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.detach(bridge, options)),
   'cluster.peers': verb(None, (w) => w.cluster.peers()),
   'cluster.pools': verb(None, (w) => w.cluster.pools()),
   'cluster.remove': verb(One('peer'), (w, p) => w.cluster.remove(p.peer as string)),

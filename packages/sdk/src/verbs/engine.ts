@@ -1,9 +1,19 @@
-import { announcements, attachName, type Change, type Endpoint, nameEndpoint, nameNetwork, rebuild } from '@weave/core';
+import {
+  type AttachTarget,
+  announcements,
+  attachName,
+  type Change,
+  type Endpoint,
+  nameEndpoint,
+  nameNetwork,
+  rebuild,
+} from '@weave/core';
 import { describe } from '../check.ts';
 import type { Host } from '../host.ts';
 import { inBackground } from '../log.ts';
 import { containerTarget, leaveLastRun } from '../target.ts';
 import type { EngineContainer, Weave } from '../weave.ts';
+import { rewriteHosts } from './hosts.ts';
 
 /** What an engine's face tells of its containers and networks. */
 export function engineVerbs(host: Host): Weave['engine'] {
@@ -16,7 +26,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
     const target = attached.length > 0 && container.pid > 0 ? containerTarget(datapath, container) : undefined;
     host.commit(endpoints.flatMap((id) => nameEndpoint(state, id, { id: containerId, name })));
     if (!target) return;
-    const { path, id, container: ref } = target;
+    const { path, id } = target;
     for (const endpoint of attached) {
       const { sandbox } = endpoint;
       if (sandbox?.kind === 'netns' && sandbox.id === id) {
@@ -25,16 +35,24 @@ export function engineVerbs(host: Host): Weave['engine'] {
           host.commit([{ table: 'endpoint', id: endpoint.id, record: { ...endpoint, sandbox: { ...sandbox, path } } }]);
         continue;
       }
-      leaveLastRun(host, endpoint, id);
-      const moved: Endpoint = {
-        ...endpoint,
-        sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
-        ...(ref ? { container: ref } : {}),
-      };
-      const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
-      await host.carryOut({ changes, endpoints: [endpoint.id], announce: announcements(moved, moved.addresses) });
-      host.log('info', 'attached again', { container: container.name, addresses: moved.addresses });
+      await move(endpoint, target);
+      host.log('info', 'attached again', { container: container.name, addresses: endpoint.addresses });
     }
+  }
+
+  async function move(endpoint: Endpoint, target: AttachTarget): Promise<void> {
+    const { path, id, container } = target;
+    leaveLastRun(host, endpoint, id);
+    const moved: Endpoint = {
+      ...endpoint,
+      sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
+      ...(container ? { container } : {}),
+    };
+    const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
+    if (moved.hosts)
+      await inBackground(host.log, 'names could not be given again', async () => rewriteHosts(host, target, moved));
+    const announce = announcements(moved, moved.addresses);
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
   }
 
   async function drop(container: string): Promise<void> {
