@@ -197,6 +197,7 @@ impl Server {
             let _ = thread.wakes.write(1);
             let _ = thread.handle.join();
         }
+        self.shared.waiting.clear();
     }
 }
 

@@ -154,6 +154,15 @@ await inOwnNamespace(fileURLToPath(import.meta.url), async () => {
     });
   });
 
+  await test('options that are none', async (t) => {
+    for (const options of [{ ttl: -1 }, { ttl: 1.5 }, { listen: [{ address: '127.0.0.1', port: 65536 }] }])
+      await t.rejects(serveNames({ listen: [], ...options }), { code: 'WEAVE_INVALID_OPTION' });
+    await t.rejects(serveNames({ listen: [{ address: 'localhost' }] }), { code: 'WEAVE_INVALID_ADDRESS' });
+    await t.rejects(serveNames({ listen: [], domain: 'a..b' }), { code: 'WEAVE_INVALID_NAME' });
+    const names = await serving(t);
+    t.throws(() => names.update({ names: [{ id: 'x', name: 'x' } as never] }), { code: 'WEAVE_INVALID_REQUEST' });
+  });
+
   await test('names as the server would have them', async (t) => {
     t.equal(qualify('Web', 'weave.local'), 'Web.weave.local.');
     t.equal(qualify('web.weave.local.', 'weave.local.'), 'web.weave.local.');
