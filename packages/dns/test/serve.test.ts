@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Test, test } from 'tap';
 import { type Names, type NamesOptions, qualify, serveNames } from '../src/index.ts';
 import { dig, values } from './dig.ts';
@@ -65,6 +66,23 @@ await inOwnNamespace(fileURLToPath(import.meta.url), async () => {
     const absent = await dig('@127.0.0.1', '-x', '10.32.0.2');
     t.equal(absent.status, 'NXDOMAIN');
     t.match(absent.authority[0], /^10\.in-addr\.arpa\. 1 IN SOA/);
+  });
+
+  await test("glibc's resolver", async (t) => {
+    const names = await serving(t);
+    names.update({ names: [web] });
+    const dir = t.testdir({ 'resolv.conf': 'nameserver 127.0.0.1\nsearch weave.local\n', nsswitch: 'hosts: dns\n' });
+    execFileSync('mount', ['--bind', `${dir}/resolv.conf`, '/etc/resolv.conf']);
+    execFileSync('mount', ['--bind', `${dir}/nsswitch`, '/etc/nsswitch.conf']);
+    t.teardown(() => execFileSync('umount', ['/etc/resolv.conf', '/etc/nsswitch.conf']));
+    const run = promisify(execFile);
+    for (const name of ['web', 'WEB.weave.local']) {
+      const { stdout } = await run('getent', ['ahosts', name]);
+      t.match(stdout, '10.32.0.1');
+      t.match(stdout, 'fd00::1');
+    }
+    t.match((await run('getent', ['hosts', '10.32.0.1'])).stdout, 'Web.weave.local');
+    await t.rejects(run('getent', ['ahosts', 'nix']), { code: 2 });
   });
 
   await test('what a name has not, and names that are not', async (t) => {
