@@ -1,5 +1,16 @@
 import tap, { test } from 'tap';
-import { ALL_AGREE, checked, createLab, DNS, dig, firstSeen, type Host, resolves, startEtcd } from '../src/index.ts';
+import {
+  ALL_AGREE,
+  checked,
+  createLab,
+  DNS,
+  dig,
+  firstSeen,
+  type Host,
+  resolves,
+  startEtcd,
+  within,
+} from '../src/index.ts';
 
 const lab = await createLab({ hosts: 3 });
 tap.teardown(() => lab.dispose());
@@ -62,12 +73,10 @@ test('the DNS is each host’s own: nothing of it is on the wire between them', 
   for (const host of [a, b]) {
     const from = `web-${host.name}`;
     await inside(host, from, `arping -c2 -w3 -I ethwe0 ${DNS} 2>&1; ping -c2 ${DNS}; nslookup nobody.weave.local`);
-    // Who has not been heard of is asked for by the bridge itself.
-    await inside(
-      host,
-      from,
-      `ip neigh flush all; ip addr add 10.64.200.1/32 dev ethwe0; ping -c1 -W1 -I 10.64.200.1 ${DNS}`,
-    );
+    // Whom nobody has heard of the bridge has to ask for by itself.
+    const mac = await within(host, from, `ip neigh show ${DNS} | cut -d' ' -f5`);
+    const fixed = `ip neigh replace ${DNS} lladdr ${mac} dev ethwe0 nud permanent`;
+    await within(host, from, `${fixed}; ip addr add 10.64.31.200/32 dev ethwe0; ping -c2 -W1 -I 10.64.31.200 ${DNS}`);
   }
   await inside(a, 'web-h1', 'ping -c2 -W2 web-h2');
   await new Promise((resolve) => setTimeout(resolve, 500));
