@@ -18,6 +18,9 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import { parseListenAddress } from './http/address.ts';
+import { serveHttp } from './http/serve.ts';
+import { installWait } from './install-wait.ts';
 import { feedNames } from './names.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
@@ -36,6 +39,9 @@ export interface RunOptions {
   /** Of the cluster that hosts make by themselves. */
   password?: string | undefined;
   peers?: string[] | undefined;
+  /** Where 2.8's HTTP API is, and where what of it only tells; by default nowhere. */
+  httpAddr?: string;
+  statusAddr?: string;
   /** Absent: containers have no names. */
   domain?: string | undefined;
 }
@@ -87,15 +93,31 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
   await using weave = await open({ stateDir, runDir, log, sharing, domain });
   await using _names = domain === undefined ? undefined : await answerNames(weave, { domain, runDir, log, stop });
+  installWait(stateDir, log);
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
-  await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));
+  const checked = checkedWithEngine(weave, docker);
+  await using _api = await serve(checked, join(runDir, SOCKET));
+  await using _http = await serveAt(checked, options);
   const following = followEngine(weave, docker, log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
   await aborted(stop);
   log('info', 'stopping', { reason: String(stop.reason) });
   await following;
+}
+
+async function serveAt(weave: Weave, { httpAddr = '', statusAddr = '' }: RunOptions): Promise<AsyncDisposableStack> {
+  await using stack = new AsyncDisposableStack();
+  const places = [
+    { text: httpAddr, option: 'http-addr', readOnly: false },
+    { text: statusAddr, option: 'status-addr', readOnly: true },
+  ];
+  for (const { text, ...how } of places) {
+    const address = parseListenAddress(text);
+    if (address !== undefined) stack.use(await serveHttp(weave, { address, ...how }));
+  }
+  return stack.move();
 }
 
 interface Answering {

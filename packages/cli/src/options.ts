@@ -19,6 +19,8 @@ export interface DaemonOptions {
   storeUser?: string;
   underlay?: string[];
   password?: string;
+  httpAddr: string;
+  statusAddr: string;
   /** False: none. */
   dns: boolean;
   dnsDomain: string;
@@ -45,6 +47,9 @@ export const networkOption = (description: string) =>
     return text;
   });
 
+/** Of an option that may be given several times. */
+export const collect = (value: string, others: string[] = []): string[] => [...others, value];
+
 /** What people copy, below the help of every command. */
 export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 
@@ -70,6 +75,16 @@ export const daemonOptions = (command: Command): Command =>
     .option('--store-cert <file>', 'the certificate to show them')
     .option('--store-key <file>', 'the key of that certificate')
     .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
+    .addOption(
+      new Option('--http-addr <address>', 'where Weave 2.8’s HTTP API is: ip:port, a path, or off')
+        .env('WEAVE_HTTP_ADDR')
+        .default('127.0.0.1:6784'),
+    )
+    .addOption(
+      new Option('--status-addr <address>', 'where what it tells may be read, with metrics')
+        .env('WEAVE_STATUS_ADDR')
+        .default('127.0.0.1:6782'),
+    )
     .option('--dns-domain <domain>', 'what the names of containers end in, the same on every host', DEFAULT_DOMAIN)
     .option('--no-dns', 'containers have no names')
     .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')

@@ -83,7 +83,7 @@ export const inSandbox = (state: State, names: readonly string[]): Endpoint[] =>
 
 /** Who else is where an endpoint is. */
 export function roommates(state: State, { id, sandbox, container }: Endpoint): Endpoint[] {
-  const key = sandbox?.kind === 'engine' ? sandbox.key : sandbox?.id;
+  const key = sandbox?.kind === 'engine' ? sandbox.key : sandbox?.kind === 'netns' ? sandbox.id : undefined;
   return inSandbox(
     state,
     [key, container?.id].flatMap((name) => name ?? []),

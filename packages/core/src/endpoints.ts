@@ -51,7 +51,9 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
 }
 
 function sameOrFail(existing: Endpoint, wanted: Endpoint) {
-  const same = existing.network === wanted.network && `${existing.addresses}` === `${wanted.addresses}`;
+  const plain = ({ addresses }: Endpoint) => addresses.map((text) => formatAddress(cidr(text))).join();
+  // The subnet may have grown meanwhile.
+  const same = existing.network === wanted.network && plain(existing) === plain(wanted);
   if (!same)
     fail('WEAVE_ENDPOINT_EXISTS', `endpoint ${wanted.id} exists with other addresses: ${existing.addresses.join(' ')}`);
   return { endpoint: existing, changes: [] };
@@ -114,7 +116,9 @@ function mustBeOwnMac(state: State, network: Network, mac: string): void {
 
 /** Who has an endpoint, for people. */
 export function holderOf(state: State, id: string): string {
-  const { container, peer } = state.endpoint(id);
+  const { container, peer, sandbox } = state.endpoint(id);
+  if (sandbox?.kind === 'host') return 'this host itself';
+  if (sandbox?.kind === 'bridge') return `bridge ${sandbox.bridge} of this host`;
   const where = peer === state.self ? '' : ` on host ${state.peers.get(peer)?.name ?? peer}`;
   return `container ${container?.name ?? id.slice(0, 12)}${where}`;
 }

@@ -25,6 +25,8 @@ export const CATALOGUE = {
   WEAVE_ENDPOINT_NOT_FOUND: ['not-found', 'List what is attached with: weave ps'],
   WEAVE_POOL_NOT_FOUND: ['not-found', 'Create the network again: the address pool that it named is not known here.'],
   WEAVE_CONTAINER_NOT_FOUND: ['not-found', 'List the containers with: docker ps --all'],
+  WEAVE_BRIDGE_NOT_FOUND: ['not-found', 'List the bridges of this host with: ip link show type bridge'],
+  WEAVE_HOSTS_FAILED: ['conflict', 'Attach it without --rewrite-hosts and --add-host.'],
   WEAVE_NETNS_NOT_FOUND: [
     'not-found',
     'Check that the process still runs, or that the path names a network namespace.',
@@ -48,9 +50,18 @@ export const CATALOGUE = {
     'unavailable',
     'End some of its clients, or raise the daemon’s limit on open files (LimitNOFILE= of a service).',
   ],
-  WEAVE_DAEMON_UNREACHABLE: ['unavailable', 'Start it with: weave launch --local'],
+  WEAVE_DAEMON_UNREACHABLE: [
+    'unavailable',
+    'Start it with: weave launch (or, where no engine is: weave launch --local)',
+  ],
   WEAVE_DAEMON_BUSY: ['unavailable', 'It finishes what is under way first. Wait, or end it with: kill -9'],
   WEAVE_ENGINE_UNREACHABLE: ['unavailable', 'Start the Docker engine, or name a pid or a namespace path instead.'],
+  WEAVE_ENGINE_REFUSED: ['unavailable', 'See what the engine itself logs.'],
+  WEAVE_ENGINE_DENIED: ['denied', 'Check DOCKER_HOST, DOCKER_TLS_VERIFY, and the certificates in DOCKER_CERT_PATH.'],
+  WEAVE_ENGINE_TOO_OLD: ['unavailable', 'Install Docker 20.10 or later there.'],
+  WEAVE_IMAGE_FAILED: ['unavailable', 'Try again; weave setup does this part alone.'],
+  WEAVE_CONTAINER_EXISTS: ['conflict', 'Remove or rename that container, or set WEAVE_CONTAINER_NAME to another name.'],
+  WEAVE_CONTAINER_BUSY: ['conflict', 'Wait until it runs or has ended, or remove it: docker rm --force'],
   WEAVE_DIRECTORY_UNREACHABLE: ['unavailable', 'Check that etcd runs and can be reached; see: weave status'],
   WEAVE_JOIN_REFUSED: [
     'conflict',

@@ -50,9 +50,11 @@ export interface Network {
 
 /** A range that Weave hands addresses out of. */
 export interface Pool {
-  /** `weave:` and the subnet, so that it can be known again from the engine's word alone. */
+  /** `weave:` and the subnet that it was made with, so that it can be known again from the engine's word alone. */
   readonly id: string;
   readonly cidr: string;
+  /** The subnets that it was before it grew, the smallest first: what was divided then stays divided so. */
+  readonly grownFrom?: readonly string[];
   /** The part that unasked-for addresses are taken from. */
   readonly range?: string;
   /** Milliseconds since 1970. */
@@ -122,7 +124,11 @@ export type Sandbox =
       readonly path: string;
       readonly id: string;
       readonly interface: string;
-    };
+    }
+  /** The host's own namespace: the host itself is on the network. What has an address of `direct` is not masqueraded. */
+  | { readonly kind: 'host'; readonly interface: string; readonly direct?: readonly string[] }
+  /** A bridge of the host's, whose frames are the network's too: the endpoint has no address. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly interface: string };
 
 export interface Endpoint {
   /** 64 hex digits. */
@@ -140,10 +146,21 @@ export interface Endpoint {
   readonly sandbox?: Sandbox;
   readonly container?: ContainerRef;
   readonly ports?: readonly PublishedPort[];
+  /** No route for multicast here, whatever the network gives. */
+  readonly noMulticast?: true;
+  /** Its container's /etc/hosts has these. */
+  readonly hosts?: HostsEntries;
   /** Lower case, with the domain, without the final dot; the container's own first. Empty: it is to have none. */
   readonly names?: readonly string[];
   /** Where its container says that it can be reached. */
   readonly services?: readonly Service[];
+}
+
+export interface HostsEntries {
+  /** The names of the container itself, of which its addresses here are; absent: it is left to others what they are. */
+  readonly own?: string;
+  /** Lines of others' names. */
+  readonly others: readonly string[];
 }
 
 export interface Service {

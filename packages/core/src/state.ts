@@ -2,6 +2,7 @@ import { type Address, address, type Cidr, cidr, contains, formatAddress, spelle
 import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
@@ -23,9 +24,14 @@ import { portName } from './names.ts';
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
 
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex {
+/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
+export interface Grid {
   readonly cidr: Cidr;
+  readonly grownFrom: readonly Cidr[];
+}
+
+/** A pool with what is taken of it, for the allocator. */
+export interface PoolIndex extends Grid {
   /** Who holds an address: an endpoint's id, or '' where an engine does. */
   readonly taken: Map<bigint, string>;
   /** Nothing below it is free; see `ipam.ts`. */
@@ -121,7 +127,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -197,12 +203,13 @@ export class State {
     for (const change of changes) {
       const table = this.#tables[change.table];
       const before = table.get(change.id);
-      // What is taken of a pool stays so.
-      const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
-      if (!isAgain) this.#index(change, before, false);
+      // What is taken of a pool stays so, also as it grows.
+      const again = change.table === 'pool' && before !== undefined ? change.record : null;
+      if (again) Object.assign(this.poolIndex(change.id), gridOf(again), { lowest: 0n });
+      else this.#index(change, before, false);
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
-      if (!isAgain) this.#index(change, change.record ?? undefined, true);
+      if (!again) this.#index(change, change.record ?? undefined, true);
       this.grants.note(change);
     }
   }
@@ -230,7 +237,7 @@ export class State {
 
   #indexPool(id: string, pool: Pool, enter: boolean): void {
     if (enter) {
-      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n, cells: [] });
+      this.#poolIndex.set(id, { ...gridOf(pool), taken: new Map(), lowest: 0n, cells: [] });
     } else this.#poolIndex.delete(id);
   }
 
@@ -247,7 +254,8 @@ export class State {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
     count(this.#members, network, endpoint.peer, enter);
-    if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
+    const place = placeOf(sandbox);
+    if (place) mark(this.#bySandbox, place, id, enter);
     // Of another host's container this one's engine knows nothing.
     if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
@@ -280,6 +288,12 @@ export class State {
       if (value < index.lowest) index.lowest = value;
     }
   }
+}
+
+const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
+function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
+  if (sandbox?.kind === 'engine') return sandbox.key;
+  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
 }
 
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {

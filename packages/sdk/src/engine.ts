@@ -4,8 +4,8 @@ import type { EngineContainer } from './weave.ts';
 
 /** What attaching needs of a container engine. */
 export interface Engine {
-  /** By name or id. WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE. */
-  container(nameOrId: string): Promise<EngineContainer>;
+  /** By name or id; with what it calls itself, as in /etc/hosts. WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE. */
+  container(nameOrId: string): Promise<EngineContainer & { names?: string }>;
 }
 
 /** Docker's API at DOCKER_HOST, or its default socket. Connects only when asked something. */
@@ -13,7 +13,9 @@ export function dockerEngine(docker = new Docker()): Engine {
   return {
     async container(nameOrId) {
       try {
-        return engineContainer(await docker.getContainer(nameOrId).inspect());
+        const info = await docker.getContainer(nameOrId).inspect();
+        const { Hostname, Domainname } = info.Config;
+        return { ...engineContainer(info), names: Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname };
       } catch (error) {
         throw engineError(error, `container ${nameOrId}`);
       }

@@ -39,9 +39,11 @@ import type { SharingOptions } from './sharing.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
 import { attachVerbs } from './verbs/attach.ts';
+import { bridgeVerbs } from './verbs/bridges.ts';
 import { clusterVerbs } from './verbs/cluster.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
+import { exposeVerbs } from './verbs/expose.ts';
 import { nameVerbs } from './verbs/names.ts';
 import { networkVerbs } from './verbs/networks.ts';
 import { poolVerbs } from './verbs/pools.ts';
@@ -230,6 +232,8 @@ function faceOf(host: Host, { company, store, firewall, events, notices, started
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
+    ...exposeVerbs(host),
+    bridges: bridgeVerbs(host),
     names: nameVerbs(host, company, engine ?? dockerEngine()),
     cluster: clusterVerbs(host, company),
     engine: engineVerbs(host),

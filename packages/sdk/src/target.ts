@@ -5,9 +5,15 @@ import type { EngineContainer, Target } from './weave.ts';
 
 export const netnsOf = (pid: number): string => `/proc/${pid}/ns/net`;
 
+/** `names`: what a container calls itself. */
+export type NamedTarget = AttachTarget & { names?: string };
+
 /** The namespace behind what a user named. It must be there, and not be the host's own. */
-export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<AttachTarget> {
-  if ('container' in target) return containerTarget(datapath, await engine.container(target.container));
+export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<NamedTarget> {
+  if ('container' in target) {
+    const { names, ...container } = await engine.container(target.container);
+    return { ...containerTarget(datapath, container), ...(names ? { names } : {}) };
+  }
   const path = 'pid' in target ? netnsOf(target.pid) : target.netns;
   const id = datapath.netnsId(path);
   if (!id)

@@ -7,30 +7,15 @@ import type {
   PublishedPort,
   SubnetSpec,
 } from '@weave/core';
-import type { ClusterStatus, Connection, NameEntry, NameTarget, PeerStatus, PoolUse } from './shown.ts';
+import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
+import type { Connection, ConnectTarget } from './connection.ts';
+import type { NameEntry, NameTarget } from './name.ts';
+import type { ClusterStatus, PeerStatus, PoolUse } from './weave-cluster.ts';
 
-export type * from './shown.ts';
-
-/** What to attach: a container by name or id, a process, or the path of a network namespace. */
-export type Target = { container: string } | { pid: number } | { netns: string };
-
-export interface AttachOptions {
-  /** Name or id; absent: the default network, `weave`. */
-  network?: string | undefined;
-  /** It is to have no names by this, now and later. */
-  withoutDns?: boolean | undefined;
-}
-
-export interface Attachment {
-  /** 64 hex digits. */
-  endpoint: string;
-  network: string;
-  /** The interface inside the target: `ethwe` on the default network. */
-  interface: string;
-  mac: string;
-  /** Those that were asked for, in order, with prefix lengths. */
-  addresses: string[];
-}
+export type * from './attachment.ts';
+export type * from './connection.ts';
+export type * from './name.ts';
+export type * from './weave-cluster.ts';
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -168,6 +153,11 @@ export interface Weave extends AsyncDisposable {
     list(): Promise<Network[]>;
     /** By name or id. WEAVE_NETWORK_NOT_FOUND. */
     inspect(network: string): Promise<NetworkDetails>;
+    /**
+     * Makes the subnet that lies in `subnet` as large as that, while it is in use, on every host. What engines recorded of
+     * it stays as it was. WEAVE_INVALID_SUBNET, WEAVE_SUBNET_OVERLAP, WEAVE_ENGINE_IPAM, WEAVE_ADDRESS_IN_USE.
+     */
+    grow(network: string, subnet: string): Promise<Network>;
     /** WEAVE_NETWORK_IN_USE, WEAVE_NETWORK_OWNED, WEAVE_NETWORK_NOT_FOUND. */
     remove(network: string): Promise<void>;
     /** For an engine's face: a network that the engine made. The same one again is a success. */
@@ -220,7 +210,14 @@ export interface Weave extends AsyncDisposable {
    */
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
-  detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  detach(target: Target, addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  /**
+   * Puts this host itself on a network, with addresses as {@link attach} takes them: it reaches the containers of those
+   * subnets and they it, from every host. WEAVE_INVALID_ADDRESS, WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED.
+   */
+  expose(addresses?: readonly string[], options?: ExposeOptions): Promise<Attachment>;
+  /** Takes addresses of this host's away, by default all; answers those that went. */
+  hide(addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
   readonly names: {
     /** Gives a name. WEAVE_INVALID_NAME, WEAVE_INVALID_ADDRESS, WEAVE_NO_DNS, WEAVE_NOT_RUNNING. */
     add(target: NameTarget): Promise<void>;
@@ -230,6 +227,12 @@ export interface Weave extends AsyncDisposable {
     list(filter?: { of?: string | undefined }): Promise<NameEntry[]>;
     /** The addresses of a name, those of this host first; none where there is no such name. */
     lookup(name: string): Promise<string[]>;
+  };
+  readonly bridges: {
+    /** Joins a bridge of this host, with all that is on it, to a network. WEAVE_BRIDGE_NOT_FOUND. */
+    attach(bridge: string, options?: OnNetwork): Promise<void>;
+    /** What is not joined is a success. */
+    detach(bridge: string, options?: OnNetwork): Promise<void>;
   };
   readonly cluster: {
     /** The hosts that this one knows of, itself among them. */
@@ -251,7 +254,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */

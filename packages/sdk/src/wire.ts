@@ -24,11 +24,23 @@ const Target = Type.Union([
   Type.Object({ netns: Type.String({ pattern: '^/', maxLength: 4096 }) }, Strict),
 ]);
 
+const OnNetwork = { network: Type.Optional(Text) };
 const Attach = Type.Object(
-  { target: Target, addresses: Addresses, network: Type.Optional(Text), withoutDns: Type.Optional(Type.Boolean()) },
+  {
+    target: Target,
+    addresses: Addresses,
+    ...OnNetwork,
+    multicast: Type.Optional(Type.Boolean()),
+    rewriteHosts: Type.Optional(Type.Boolean()),
+    addHosts: Type.Optional(Type.Array(Text, { maxItems: 256 })),
+    withoutDns: Type.Optional(Type.Boolean()),
+  },
   Strict,
 );
-const Detach = Type.Object({ target: Target, addresses: Addresses, network: Type.Optional(Text) }, Strict);
+const Detach = Type.Object({ target: Target, addresses: Addresses, ...OnNetwork }, Strict);
+const Expose = Type.Object({ addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()) }, Strict);
+const Hide = Type.Object({ addresses: Addresses, ...OnNetwork }, Strict);
+const Bridge = Type.Object({ bridge: Text, ...OnNetwork }, Strict);
 
 const Subnet = Type.Object({ cidr: Text, gateway: Type.Optional(Text), range: Type.Optional(Text) }, Strict);
 
@@ -127,6 +139,9 @@ export const VERBS = {
   'networks.create': verb(NetworkSpec, (w, p) => w.networks.create(p)),
   'networks.list': verb(None, (w) => w.networks.list()),
   'networks.inspect': verb(One('network'), (w, p) => w.networks.inspect(p.network as string)),
+  'networks.grow': verb(Type.Object({ network: Text, subnet: Text }, Strict), (w, p) =>
+    w.networks.grow(p.network, p.subnet),
+  ),
   'networks.remove': verb(One('network'), (w, p) => w.networks.remove(p.network as string)),
   'networks.adopt': verb(EngineNetwork, (w, p) => w.networks.adopt(p)),
   'networks.forget': verb(One('id', Id), (w, p) => w.networks.forget(p.id as string)),
@@ -166,8 +181,12 @@ export const VERBS = {
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
     w.endpoints.publish(p.id, p.ports),
   ),
-  attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network, withoutDns: p.withoutDns })),
-  detach: verb(Detach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
+  attach: verb(Attach, (w, { target, addresses, ...options }) => w.attach(target, addresses, options)),
+  detach: verb(Detach, (w, { target, addresses, ...options }) => w.detach(target, addresses, options)),
+  expose: verb(Expose, (w, { addresses, ...options }) => w.expose(addresses, options)),
+  hide: verb(Hide, (w, { addresses, ...options }) => w.hide(addresses, options)),
+  'bridges.attach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.attach(bridge, options)),
+  'bridges.detach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.detach(bridge, options)),
   'names.add': verb(NameTarget, (w, p) => w.names.add(p)),
   'names.remove': verb(NameTarget, (w, p) => w.names.remove(p)),
   'names.list': verb(Type.Object({ of: Type.Optional(Type.String({ maxLength: 512 })) }, Strict), (w, p) =>

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type NameTarget, type Weave, WeaveError } from '@weave/sdk/client';
+import { type NameTarget, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
@@ -97,21 +97,4 @@ export function argsFor(words: readonly string[], domain: string, address: strin
     ...(tell ? [`--hostname=${hostname}`] : []),
     ...(has('--dns-search') ? [] : [`--dns-search=${search}`]),
   ];
-}
-
-/** As Weave prints it; what has a name by hand, and no container, is extern. */
-export async function statusDns(weave: Weave, json: boolean | undefined): Promise<void> {
-  const [{ dns }, entries] = await Promise.all([weave.status(), weave.names.list()]);
-  const relative = (name: string) => (dns ? name.slice(0, -dns.domain.length - 1) : name);
-  const order = (a: string, b: string) => (a < b ? -1 : Number(a > b));
-  print(entries, json, (all) =>
-    all
-      .toSorted((a, b) => order(a.name, b.name) || order(a.id, b.id))
-      .flatMap(({ name, addresses, container = 'weave:extern', peer }) =>
-        addresses.map((address) =>
-          [relative(name).padEnd(12), address.padEnd(15), container.slice(0, 12).padEnd(12), peer].join(' '),
-        ),
-      )
-      .join('\n'),
-  );
 }

@@ -1,4 +1,5 @@
 import {
+  type AttachTarget,
   announcements,
   attachName,
   type Change,
@@ -17,6 +18,7 @@ import { inBackground } from '../log.ts';
 import { containerTarget, leaveLastRun } from '../target.ts';
 import { leadToDns } from '../way-to-dns.ts';
 import type { EngineContainer, Weave } from '../weave.ts';
+import { rewriteHosts } from './hosts.ts';
 
 /** What an engine's face tells of its containers and networks. */
 export function engineVerbs(host: Host): Weave['engine'] {
@@ -40,15 +42,23 @@ export function engineVerbs(host: Host): Weave['engine'] {
           host.commit([{ table: 'endpoint', id: endpoint.id, record: { ...endpoint, sandbox: { ...sandbox, path } } }]);
         continue;
       }
-      leaveLastRun(host, endpoint, id);
-      const moved: Endpoint = {
-        ...withName(state, endpoint, container),
-        sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
-      };
-      const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
-      await host.carryOut({ changes, endpoints: [endpoint.id], announce: announcements(moved, moved.addresses) });
-      host.log('info', 'attached again', { container: container.name, addresses: moved.addresses });
+      await move(withName(state, endpoint, container), target);
+      host.log('info', 'attached again', { container: container.name, addresses: endpoint.addresses });
     }
+  }
+
+  async function move(endpoint: Endpoint, target: AttachTarget): Promise<void> {
+    const { path, id } = target;
+    leaveLastRun(host, endpoint, id);
+    const moved: Endpoint = {
+      ...endpoint,
+      sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
+    };
+    const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
+    if (moved.hosts)
+      await inBackground(host.log, 'names could not be given again', async () => rewriteHosts(host, target, moved));
+    const announce = announcements(moved, moved.addresses);
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
   }
 
   /** Its attachments stay for when it starts again, its names do not. */
