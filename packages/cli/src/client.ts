@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { connect, SOCKET, type Weave } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { runDirOption } from './options.ts';
+import { withProgress } from './output.ts';
 import { isBehindEngine } from './remote/where.ts';
 
 export interface CommonOptions {
@@ -16,7 +17,7 @@ export const daemonClient = (name: string) =>
 /** Runs `work` with the daemon that the options name: of this host, or where DOCKER_HOST says. */
 export async function withDaemon<T>({ runDir }: { runDir: string }, work: (weave: Weave) => Promise<T>): Promise<T> {
   await using weave = await reach(runDir);
-  return await work(weave);
+  return await withProgress('waiting for the daemon', () => work(weave));
 }
 
 async function reach(runDir: string): Promise<Weave> {

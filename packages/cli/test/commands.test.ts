@@ -115,13 +115,15 @@ test('every example is one that can be parsed', async (t) => {
     const { stdout } = await rig.run(...path, '--help');
     const [, below = ''] = stdout.split('Examples:\n');
     for (const line of below.split('\n').filter((each) => /^ {2}weave /.test(each))) {
-      const words = line.trim().split(/ {2,}/)[0]!.split(' ').slice(1);
+      const words = shellWords(line.trim().split(/ {2,}|>/)[0]!).slice(1);
       const program = buildProgram();
       for (const [, command] of commands(program)) command.exitOverride().action(() => undefined);
       await t.resolves(program.parseAsync(words, { from: 'user' }), line.trim());
     }
   }
 });
+
+const shellWords = (line: string) => (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^'(.*)'$/, '$1'));
 
 test('mistakes are answered with the usage', async (t) => {
   const cases: [string[], RegExp, string][] = [
@@ -143,7 +145,7 @@ test('mistakes are answered with the usage', async (t) => {
     [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
     [['reset', 'all'], /too many arguments/, 'weave reset'],
     [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
-    [['status', 'x'], /Allowed choices are peers, targets/, 'weave status'],
+    [['status', 'x'], /Allowed choices are targets,\s+connections/, 'weave status'],
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
   for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
@@ -207,7 +209,7 @@ test('no daemon', async (t) => {
     forget: ['h'],
   };
   // These start one, are one, or do without one.
-  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version'];
+  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
   for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
     await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
   t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });
@@ -225,7 +227,7 @@ test('status and version', async (t) => {
   const { stdout } = await rig.run('status');
   t.match(
     stdout,
-    /^\n {7}Version: \d.*\n {10}Name: [0-9a-f]{32}\(.+\)\n {11}Pid: \d+\n {7}Started: 2023-11-14T22:13:20\.000Z\n/,
+    /^\n {8}Version: \d[\s\S]*\n {11}Name: [0-9a-f]{32}\(.+\)\n[\s\S]*\n {12}Pid: \d+\n {8}Started: 2023-11-14T22:13:20\.000Z\n/,
   );
   t.match(await json('status'), { pid: rig.pretended.pid, networks: 1, endpoints: 0, notices: [] });
   const { script, daemon } = await json('version');
@@ -409,9 +411,12 @@ test('attach, ps, detach', async (t) => {
   const lines = async (...args: string[]) =>
     (await rig.run('ps', ...args)).stdout.trimEnd().split('\n').filter(Boolean);
   t.same((await lines()).sort(), [first, green, second, bare].sort());
-  t.same((await lines('c1')).sort(), [first, green].sort(), 'by name');
+  const called = (name: string, line: string) => line.replace(/^\S+/, name);
+  t.same((await lines('c1')).sort(), [called('c1', first), called('c1', green)].sort(), 'by name, and called so');
   t.same(await lines(two.id), [second], 'by id');
-  t.same((await lines(two.id.slice(0, 4), 'c1')).sort(), [first, green, second].sort(), 'by the start of an id');
+  const [start, ...rest] = await lines(two.id.slice(0, 4), 'c1');
+  t.equal(start, called(two.id.slice(0, 4), second), 'by the start of an id, and in the order of asking');
+  t.same(rest.sort(), [called('c1', first), called('c1', green)].sort());
   t.same(await lines(two.id.slice(0, 3)), [], 'which is too short to be meant');
   t.same(await lines('c'), [], 'nor by the start of a name');
   t.same(await lines('nosuch'), []);

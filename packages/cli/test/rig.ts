@@ -106,14 +106,14 @@ for (const name of ['stdout', 'stderr'] as const) {
 }
 
 /** As weave.ts does it, but that a mistake throws where commander would exit. */
-async function runHere(args: string[]): Promise<Result> {
+export async function runHere(args: string[]): Promise<Result> {
   const result: Result = { code: 0, stdout: '', stderr: '' };
   const before = process.exitCode;
   process.exitCode = undefined;
   try {
     await capture.run(result, async () => {
       try {
-        await throwing(buildProgram()).parseAsync(args, { from: 'user' });
+        await throwing(buildProgram(args[0])).parseAsync(args, { from: 'user' });
       } catch (error) {
         if (error instanceof CommanderError) process.exitCode = error.exitCode;
         else failWith(error, args.includes('--json'));

@@ -13,6 +13,7 @@ export {
   WeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';
+export { type Link, linksOf, OVERLAY } from './links.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { VERSION } from './version.ts';
 export type * from './weave.ts';

@@ -1,11 +1,11 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
-import type { ClusterStatus, Connection, PeerStatus, PoolUse } from './weave-cluster.ts';
-
-export type * from './weave-cluster.ts';
-
 import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
+import type { Connection, ConnectTarget } from './connection.ts';
+import type { ClusterStatus, PeerStatus, PoolUse } from './weave-cluster.ts';
 
-export type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target };
+export type * from './attachment.ts';
+export type * from './connection.ts';
+export type * from './weave-cluster.ts';
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -218,7 +218,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
