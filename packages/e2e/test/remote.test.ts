@@ -150,7 +150,7 @@ test('launch, attach, ps, status', async (t) => {
   t.match(await weave('attach', '10.2.1.1/24', 'n1'), { code: 0, stdout: '10.2.1.1\n', stderr: '' });
   t.match(await weave('attach', 'n2', '10.2.1.2/24', '--json'), { code: 0, stdout: /"10\.2\.1\.2\/24"/ });
   t.match(await as(['docker', 'exec', 'n1', 'ping', '-c1', '-W2', '10.2.1.2']), { code: 0 });
-  t.match(await weave('ps', 'n1'), { stdout: /^[0-9a-f]{12} ([0-9a-f]{2}:){5}[0-9a-f]{2} 10\.2\.1\.1\/24\n$/ });
+  t.match(await weave('ps', 'n1'), { stdout: /^n1 ([0-9a-f]{2}:){5}[0-9a-f]{2} 10\.2\.1\.1\/24\n$/ });
   t.match(await weave('check'), { code: 0, stdout: /agree/ });
   t.match(await weave('attach', 'nosuch'), {
     code: 3,
