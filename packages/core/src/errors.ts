@@ -80,6 +80,8 @@ export const CATALOGUE = {
   WEAVE_JOIN_DENIED: ['denied', 'Start both hosts with the same password: --password or WEAVE_PASSWORD.'],
   WEAVE_OTHER_CLUSTER: ['conflict', 'Leave one of the two clusters first: weave reset on each of its hosts.'],
   WEAVE_OTHER_VERSION: ['conflict', 'Run the same version of weave on both hosts.'],
+  WEAVE_NO_DNS: ['conflict', 'Start the daemon without --no-dns.'],
+  WEAVE_DNS_ADDRESS_IN_USE: ['conflict', 'Stop the other DNS server there, or serve names at another address.'],
   WEAVE_FIREWALL_FAILED: ['unavailable', 'Install nftables: apt-get install nftables'],
   WEAVE_ALREADY_RUNNING: ['conflict', 'Stop it first with: weave stop'],
   WEAVE_KERNEL: ['unconverged', 'The change is undone; see the daemon log for the kernel’s own words.'],

@@ -1,4 +1,5 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import { HOST } from './kernel.ts';
@@ -8,6 +9,7 @@ import {
   type Change,
   type Endpoint,
   type Lease,
+  type Name,
   type Network,
   type Peer,
   type Pool,
@@ -51,6 +53,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly names = new Map<string, Name>();
   readonly grants = new Grants();
   /** This host. */
   readonly self: string;
@@ -74,6 +77,7 @@ export class State {
     cell: this.cells,
     lease: this.leases,
     endpoint: this.endpoints,
+    name: this.names,
   };
 
   constructor(self: string) {
@@ -83,6 +87,11 @@ export class State {
   /** The cluster that this host belongs to; undefined while it is alone. */
   get cluster(): string | undefined {
     return this.selves.get(SELF)?.cluster;
+  }
+
+  /** What the names of this host's containers end in; undefined where they have none. */
+  get domain(): string | undefined {
+    return this.selves.get(SELF)?.domain;
   }
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
@@ -298,13 +307,4 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}
-
-function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
-  const counts = index.get(key) ?? new Map<string, number>();
-  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
-  if (sum > 0) counts.set(id, sum);
-  else counts.delete(id);
-  if (counts.size > 0) index.set(key, counts);
-  else index.delete(key);
 }

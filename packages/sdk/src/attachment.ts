@@ -14,6 +14,8 @@ export interface AttachOptions extends OnNetwork {
   rewriteHosts?: boolean | undefined;
   /** Of a container: what its /etc/hosts has beside, each `name:address`. */
   addHosts?: readonly string[] | undefined;
+  /** It is to have no names by this, now and later. */
+  withoutDns?: boolean | undefined;
 }
 
 export interface ExposeOptions extends OnNetwork {
