@@ -69,10 +69,7 @@ export const CATALOGUE = {
   ],
   WEAVE_PEER_ALIVE: ['conflict', 'Run weave reset on that host; or stop it, and try again once it is not heard of.'],
   WEAVE_PEER_NOT_FOUND: ['not-found', 'List the hosts with: weave status peers'],
-  WEAVE_NOT_CLUSTERED: [
-    'conflict',
-    'This host is alone; connect it with: weave launch --local --store, or weave connect',
-  ],
+  WEAVE_NOT_CLUSTERED: ['conflict', 'This host is alone; connect it with: weave launch --store, or weave connect'],
   WEAVE_DIRECTORY_LOST: ['unavailable', 'If it was lost for good, run on one host: weave prime --rebuild'],
   WEAVE_DIRECTORY_DENIED: ['denied', 'Check the user, the password and the certificates that --store was given.'],
   WEAVE_ETCD_MISSING: [

@@ -265,7 +265,7 @@ test('the socket', async (t) => {
       code: 'WEAVE_DAEMON_UNREACHABLE',
       kind: 'unavailable',
       message: `no weave daemon answers on ${join(rig.dir, 'none.sock')}`,
-      hint: 'Start it with: weave launch --local',
+      hint: 'Start it with: weave launch (or, where no engine is: weave launch --local)',
     });
     writeFileSync(join(rig.dir, 'file'), '');
     await t.rejects(connect({ socket: join(rig.dir, 'file') }), { code: 'WEAVE_DAEMON_UNREACHABLE' });
