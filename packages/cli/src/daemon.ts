@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import {
   type EtcdOptions,
+  installWait,
   type Log,
   mustBeSilent,
   open,
@@ -16,7 +17,6 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
-import { installWait } from './install-wait.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };

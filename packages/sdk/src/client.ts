@@ -14,4 +14,5 @@ export {
 export { type ConnectOptions, connect } from './connect.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { VERSION } from './version.ts';
+export { WAIT } from './wait.ts';
 export type * from './weave.ts';
