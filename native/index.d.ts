@@ -167,7 +167,7 @@ export type Op =
   | { op: 'addVeth'; netns: string; name: string; mtu: number; master?: string; mac?: string; up: boolean; /** The near end exchanges no frames with other isolated ports of its bridge. */
   isolated?: boolean; peer: Peer }
   | { op: 'setLink'; netns: string; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
-  | { op: 'setPeer'; netns: string; name: string; mtu: number; peer: string }
+  | { op: 'setPeer'; netns: string; name: string; mtu?: number; address?: string; peer: string }
   | { op: 'deleteLink'; netns: string; name: string }
   | { op: 'retireLink'; netns: string; name: string }
   | { op: 'addAddress'; netns: string; link: string; address: string }

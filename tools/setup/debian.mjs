@@ -25,6 +25,9 @@ const needs = [
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
   { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
   { name: 'tmux', commands: ['tmux'], why: 'tests type into a terminal with it' },
+  { name: 'curl', commands: ['curl'], why: 'tests ask the HTTP API with it, as scripts do' },
+  { name: 'zsh', commands: ['zsh'], why: 'tests complete words in it' },
+  { name: 'fish', commands: ['fish'], why: 'tests complete words in it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
 ];
 /** What only the benchmarks compare with. */

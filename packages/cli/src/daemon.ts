@@ -17,6 +17,8 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import { parseListenAddress } from './http/address.ts';
+import { serveHttp } from './http/serve.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };
@@ -34,6 +36,9 @@ export interface RunOptions {
   /** Of the cluster that hosts make by themselves. */
   password?: string | undefined;
   peers?: string[] | undefined;
+  /** Where 2.8's HTTP API is, and where what of it only tells; by default nowhere. */
+  httpAddr?: string;
+  statusAddr?: string;
 }
 
 /** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
@@ -85,13 +90,28 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   installWait(stateDir, log);
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
-  await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));
+  const checked = checkedWithEngine(weave, docker);
+  await using _api = await serve(checked, join(runDir, SOCKET));
+  await using _http = await serveAt(checked, options);
   const following = followEngine(weave, docker, log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
   await aborted(stop);
   log('info', 'stopping', { reason: String(stop.reason) });
   await following;
+}
+
+async function serveAt(weave: Weave, { httpAddr = '', statusAddr = '' }: RunOptions): Promise<AsyncDisposableStack> {
+  await using stack = new AsyncDisposableStack();
+  const places = [
+    { text: httpAddr, option: 'http-addr', readOnly: false },
+    { text: statusAddr, option: 'status-addr', readOnly: true },
+  ];
+  for (const { text, ...how } of places) {
+    const address = parseListenAddress(text);
+    if (address !== undefined) stack.use(await serveHttp(weave, { address, ...how }));
+  }
+  return stack.move();
 }
 
 /** Answers the engine on behalf of a daemon that runs already. */

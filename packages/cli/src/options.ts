@@ -19,6 +19,8 @@ export interface DaemonOptions {
   storeUser?: string;
   underlay?: string[];
   password?: string;
+  httpAddr: string;
+  statusAddr: string;
 }
 
 export const stateDirOption = () =>
@@ -70,6 +72,16 @@ export const daemonOptions = (command: Command): Command =>
     .option('--store-cert <file>', 'the certificate to show them')
     .option('--store-key <file>', 'the key of that certificate')
     .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
+    .addOption(
+      new Option('--http-addr <address>', 'where Weave 2.8’s HTTP API is: ip:port, a path, or off')
+        .env('WEAVE_HTTP_ADDR')
+        .default('127.0.0.1:6784'),
+    )
+    .addOption(
+      new Option('--status-addr <address>', 'where what it tells may be read, with metrics')
+        .env('WEAVE_STATUS_ADDR')
+        .default('127.0.0.1:6782'),
+    )
     .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
     .addOption(
       new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(

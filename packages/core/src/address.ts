@@ -143,3 +143,9 @@ export function hostBounds(subnet: Cidr, window: Cidr = subnet): { first: bigint
     last: !small && subnet.family === 4 && last === end ? last - 1n : last,
   };
 }
+
+/** As the kernel will spell it, or it would look wrong there for ever. */
+export function spelled(text: string | undefined): string | undefined {
+  const address = text === undefined ? undefined : parseAddress(text);
+  return address && formatAddress(address);
+}

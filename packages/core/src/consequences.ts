@@ -1,8 +1,9 @@
+import { spelled } from './address.ts';
 import { desiredEndpoint, desiredEntries, desiredNetwork } from './desired.ts';
 import { opensShard } from './endpoints.ts';
 import type { Resource } from './kernel.ts';
 import type { Change, Endpoint } from './model.ts';
-import { joinsOthers, spelled, underlayOf } from './overlay.ts';
+import { joinsOthers } from './overlay.ts';
 import type { State } from './state.ts';
 
 /** What changes alter beside the units that a verb names. */
@@ -41,7 +42,7 @@ export function consequences(state: State, changes: readonly Change[]): Conseque
 /** Networks whose entries lead elsewhere, or whose VXLAN device is made anew. */
 function rewired(state: State, { table, id, record }: Change): string[] {
   if (table === 'network') return record?.vni === state.networks.get(id)?.vni ? [] : [id];
-  if (table !== 'peer' || spelled(record?.underlay) === underlayOf(state, id)) return [];
+  if (table !== 'peer' || spelled(record?.underlay) === state.underlayOf(id)) return [];
   return [...state.networks.keys()].filter((network) => state.membersOf(network).has(id));
 }
 

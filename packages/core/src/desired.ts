@@ -13,7 +13,7 @@ import {
   trunkName,
   uplinkName,
 } from './names.ts';
-import { desiredOverlay, isHere, onOverlay } from './overlay.ts';
+import { desiredOverlay, gatewayOnOverlay, isHere, onOverlay } from './overlay.ts';
 import type { State } from './state.ts';
 
 /*
@@ -66,8 +66,9 @@ export function desiredNetwork(state: State, network: Network): Unit {
   const bridge = { op: 'addBridge', netns: SWITCH, mac: networkMac(id), mtu } as const;
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
-  if (hasGateway(network)) resources.push(...gateway(network));
-  resources.push(...desiredOverlay(state, network, hasGateway(network)));
+  // Before the gateway, whose name in the host's namespace may be a stranger's.
+  resources.push(...desiredOverlay(state, network));
+  if (hasGateway(network)) resources.push(...gateway(network), ...gatewayOnOverlay(state, network));
   return { key: `network/${id}`, resources };
 }
 

@@ -1,4 +1,5 @@
 import { cidr, formatAddress } from './address.ts';
+import { isGrownFrom, takenIn } from './grown.ts';
 import type { Change, Endpoint, Network, Pool } from './model.ts';
 import type { State } from './state.ts';
 
@@ -14,6 +15,7 @@ import type { State } from './state.ts';
    definition/pool/POOL, …/network/ID    pools and networks
    cell/POOL/CELL                        who owns a block of addresses
    claim/NETWORK/ADDRESS                 who has an address that is in no pool
+   claimed/NETWORK                       rewritten with each claim: what is listed of them is all while it stands
    wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; leased by who asks
    on/PEER/NETWORK                       that a host has endpoints there
    endpoint/NETWORK/PEER/ID              an endpoint, by its host
@@ -40,6 +42,7 @@ export const keys = {
   allClaims: `${ROOT}claim/`,
   claims: (network: string) => `${ROOT}claim/${network}/`,
   claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
+  claimed: (network: string) => `${ROOT}claimed/${network}`,
   wishes: (owner: string) => `${ROOT}wish/${owner}/`,
   wish: (owner: string, peer: string, pool: string) => `${ROOT}wish/${owner}/${peer}.${flat(pool)}`,
   allPresences: `${ROOT}on/`,
@@ -92,6 +95,8 @@ export function learnDefinitions(state: State, shared: { pools: readonly Pool[];
 /** What is on it is told anew where its subnets are others: which pool an address is of may have changed. */
 function learnNetwork(state: State, network: Network): Change[] {
   const before = state.networks.get(network.id);
+  if (before && isGrownFrom(network, before))
+    return [{ table: 'network', id: network.id, record: network }, ...takenIn(state, before, network)];
   const on = before && !isSame(before.subnets, network.subnets) ? state.endpointsOf(network.id) : [];
   return [
     ...on.map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
@@ -110,15 +115,20 @@ function gatewaysTaken(state: State, { subnets }: Network): Change[] {
 }
 
 /** Whether two records say the same, whatever the order of their fields. */
-export const isSame = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, each) =>
-    each && typeof each === 'object' && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
+export function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  const [ofA, ofB] = [fieldsOf(a), fieldsOf(b)];
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    ofA.length === ofB.length &&
+    ofA.every((name) => Object.hasOwn(b, name) && isSame(a[name as keyof typeof a], b[name as keyof typeof b]))
   );
 }
+
+/** As they are written: one that is undefined is not. */
+const fieldsOf = (record: object) =>
+  Object.keys(record).filter((name) => record[name as keyof typeof record] !== undefined);
 
 /** A network with all that is known of it on this host, gone: it was removed elsewhere. */
 export function dropNetwork(state: State, id: string): Change[] {

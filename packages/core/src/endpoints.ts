@@ -48,7 +48,9 @@ export function createEndpoint(state: State, spec: EndpointSpec): { endpoint: En
 }
 
 function sameOrFail(existing: Endpoint, wanted: Endpoint) {
-  const same = existing.network === wanted.network && `${existing.addresses}` === `${wanted.addresses}`;
+  const plain = ({ addresses }: Endpoint) => addresses.map((text) => formatAddress(cidr(text))).join();
+  // The subnet may have grown meanwhile.
+  const same = existing.network === wanted.network && plain(existing) === plain(wanted);
   if (!same)
     fail('WEAVE_ENDPOINT_EXISTS', `endpoint ${wanted.id} exists with other addresses: ${existing.addresses.join(' ')}`);
   return { endpoint: existing, changes: [] };

@@ -52,6 +52,8 @@ export {
 } from './errors.ts';
 export { expose, exposureOf, exposures } from './expose.ts';
 export { desiredFirewall, type Exposed, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
+export { growNetwork } from './grow.ts';
+export { caughtUp, isGrownFrom, type Outgrown, outgrown } from './grown.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
 export { type Arrival, admitted } from './join.ts';
 export * from './kernel.ts';
@@ -84,6 +86,6 @@ export type {
   Write,
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
-export { linksOf, resize, resizedNetworks } from './resize.ts';
-export { type PoolIndex, State } from './state.ts';
+export { partsOf, resize, resizedNetworks } from './resize.ts';
+export { type Grid, type PoolIndex, State } from './state.ts';
 export { mustFit } from './transaction.ts';

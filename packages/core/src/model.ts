@@ -50,9 +50,11 @@ export interface Network {
 
 /** A range that Weave hands addresses out of. */
 export interface Pool {
-  /** `weave:` and the subnet, so that it can be known again from the engine's word alone. */
+  /** `weave:` and the subnet that it was made with, so that it can be known again from the engine's word alone. */
   readonly id: string;
   readonly cidr: string;
+  /** The subnets that it was before it grew, the smallest first: what was divided then stays divided so. */
+  readonly grownFrom?: readonly string[];
   /** The part that unasked-for addresses are taken from. */
   readonly range?: string;
   /** Milliseconds since 1970. */

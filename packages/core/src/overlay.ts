@@ -1,4 +1,3 @@
-import { formatAddress, parseAddress } from './address.ts';
 import { type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
@@ -12,30 +11,22 @@ export const isHere = (state: State, { id, origin = state.self }: Network): bool
 
 /** Whether a network has endpoints on this host and on others: only then does any frame of it leave this host. */
 const isSpread = (state: State, network: string): boolean =>
-  underlayOf(state, state.self) !== undefined &&
+  state.underlayOf(state.self) !== undefined &&
   state.networks.has(network) &&
   joinsOthers(state.self, state.membersOf(network));
 
 export const joinsOthers = (self: string, members: { has(peer: string): boolean; readonly size: number }) =>
   members.has(self) && members.size > 1;
 
-export const underlayOf = (state: State, peer: string) => spelled(state.peers.get(peer)?.underlay);
-
-/** As the kernel will spell it, or it would look wrong there for ever. */
-export function spelled(text: string | undefined): string | undefined {
-  const address = text === undefined ? undefined : parseAddress(text);
-  return address && formatAddress(address);
-}
-
 /** Where another host is reached; nowhere over the other family. */
 function destinationOf(state: State, peer: string): string | undefined {
-  const [from, to] = [underlayOf(state, state.self), underlayOf(state, peer)];
+  const [from, to] = [state.underlayOf(state.self), state.underlayOf(peer)];
   return from?.includes(':') === to?.includes(':') ? to : undefined;
 }
 
 /** The VXLAN device, with one flood entry for each host that has endpoints of the network; not what is known of those. */
-export function desiredOverlay(state: State, { id, vni, mtu, subnets }: Network, gateway: boolean): Resource[] {
-  const local = underlayOf(state, state.self);
+export function desiredOverlay(state: State, { id, vni, mtu }: Network): Resource[] {
+  const local = state.underlayOf(state.self);
   if (!local || !isSpread(state, id)) return [];
   const [link, bridge] = [vxlanName(id), bridgeName(id)];
   const others = [...state.membersOf(id).keys()].filter((peer) => peer !== state.self);
@@ -49,7 +40,6 @@ export function desiredOverlay(state: State, { id, vni, mtu, subnets }: Network,
     ...[...flooded]
       .sort()
       .map((destination): Resource => ({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination })),
-    ...(gateway ? gatewayEntries(id, subnets) : []),
   ];
 }
 
@@ -61,10 +51,13 @@ const SILENT_IPV6 = [
 ] as const;
 
 /** ARP and ND for a gateway that every host has are for the own one: they are not flooded to others. */
-const gatewayEntries = (id: string, subnets: Network['subnets']): Resource[] => [
-  { op: 'addFdb', netns: SWITCH, link: uplinkName(id), mac: gatewayMac(id) },
-  ...subnets.flatMap(({ gateway }) => (gateway ? [neighbour(id, gateway, gatewayMac(id))] : [])),
-];
+export const gatewayOnOverlay = (state: State, { id, subnets }: Network): Resource[] =>
+  isSpread(state, id)
+    ? [
+        { op: 'addFdb', netns: SWITCH, link: uplinkName(id), mac: gatewayMac(id) },
+        ...subnets.flatMap(({ gateway }) => (gateway ? [neighbour(id, gateway, gatewayMac(id))] : [])),
+      ]
+    : [];
 
 const neighbour = (network: string, address: string, mac: string): Resource => ({
   ...{ op: 'addNeighbour', netns: SWITCH, link: bridgeName(network), address, mac },

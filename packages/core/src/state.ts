@@ -1,7 +1,7 @@
-import { type Address, address, type Cidr, cidr, contains, formatAddress } from './address.ts';
+import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
-import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
@@ -18,13 +18,19 @@ import {
   type Table,
 } from './model.ts';
 import { portName } from './names.ts';
+import { placeOf } from './place.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
 
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex {
+/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
+export interface Grid {
   readonly cidr: Cidr;
+  readonly grownFrom: readonly Cidr[];
+}
+
+/** A pool with what is taken of it, for the allocator. */
+export interface PoolIndex extends Grid {
   /** Who holds an address: an endpoint's id, or '' where an engine does. */
   readonly taken: Map<bigint, string>;
   /** Nothing below it is free; see `ipam.ts`. */
@@ -59,6 +65,17 @@ export class State {
   readonly #byMac = new Map<string, string>();
   readonly #byPort = new Map<string, string>();
   readonly #members = new Map<string, Map<string, number>>();
+  readonly #underlays = new Map<string, string>();
+  readonly #tables: Record<Table, Map<string, unknown>> = {
+    self: this.selves,
+    peer: this.peers,
+    network: this.networks,
+    binding: this.bindings,
+    pool: this.pools,
+    cell: this.cells,
+    lease: this.leases,
+    endpoint: this.endpoints,
+  };
 
   constructor(self: string) {
     this.self = self;
@@ -94,10 +111,15 @@ export class State {
   }
 
   endpointsOf(network: string): Endpoint[] {
-    return [...(this.#byNetwork.get(network) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
+    return [...this.eachOf(network)];
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
+  /** As {@link endpointsOf}, one after the other: for who needs few of very many. */
+  *eachOf(network: string): Generator<Endpoint> {
+    for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
+  }
+
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or `host`), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -127,6 +149,11 @@ export class State {
     return this.#members.get(network) ?? NOBODY;
   }
 
+  /** Where a host is reached by others, in the kernel's spelling. */
+  underlayOf(peer: string): string | undefined {
+    return this.#underlays.get(peer);
+  }
+
   /** Whether this host has endpoints on a network. */
   isMember(network: string): boolean {
     return this.shardsOf(network).length > 0;
@@ -150,12 +177,12 @@ export class State {
 
   /** What {@link apply} would put back as it is after `changes`. */
   inverse(changes: readonly Change[]): Change[] {
-    return changes.map((c) => ({ ...c, record: this.#table(c.table).get(c.id) ?? null }) as Change).reverse();
+    return changes.map((c) => ({ ...c, record: this.#tables[c.table].get(c.id) ?? null }) as Change).reverse();
   }
 
   /** Every record, parents first: applied to an empty state they make this one. */
   records(): Change[] {
-    return TABLES.flatMap((table) => [...this.#table(table)].map(([id, record]) => ({ table, id, record }) as Change));
+    return TABLES.flatMap((table) => [...this.#tables[table]].map(([id, record]) => ({ table, id, record }) as Change));
   }
 
   copy(): State {
@@ -166,31 +193,33 @@ export class State {
 
   apply(changes: Iterable<Change>): void {
     for (const change of changes) {
-      const table = this.#table(change.table);
+      const table = this.#tables[change.table];
       const before = table.get(change.id);
-      // What is taken of a pool stays so.
-      const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
-      if (!isAgain) this.#index(change, before, false);
+      // What is taken of a pool stays so, also as it grows.
+      const again = change.table === 'pool' && before !== undefined ? change.record : null;
+      if (again) Object.assign(this.poolIndex(change.id), gridOf(again), { lowest: 0n });
+      else this.#index(change, before, false);
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
-      if (!isAgain) this.#index(change, change.record ?? undefined, true);
+      if (!again) this.#index(change, change.record ?? undefined, true);
       this.grants.note(change);
     }
   }
 
-  #table(table: Table): Map<string, unknown> {
-    const { selves: self, peers: peer, networks: network, bindings: binding } = this;
-    const { pools: pool, cells: cell, leases: lease, endpoints: endpoint } = this;
-    return { self, peer, network, binding, pool, cell, lease, endpoint }[table];
-  }
-
   #index({ table, id }: Change, record: unknown, enter: boolean): void {
     if (!record) return;
+    if (table === 'peer') this.#indexPeer(record as Peer, enter);
     if (table === 'network') this.#indexNetwork(record as Network, enter);
     if (table === 'pool') this.#indexPool(id, record as Pool, enter);
     if (table === 'cell') this.#indexCell(record as Cell, enter);
     if (table === 'lease') this.#take(record as Lease, '', enter);
     if (table === 'endpoint') this.#indexEndpoint(record as Endpoint, enter);
+  }
+
+  #indexPeer({ id, underlay }: Peer, enter: boolean): void {
+    const address = spelled(underlay);
+    if (enter && address) this.#underlays.set(id, address);
+    else this.#underlays.delete(id);
   }
 
   #indexNetwork({ id, name }: Network, enter: boolean): void {
@@ -200,7 +229,7 @@ export class State {
 
   #indexPool(id: string, pool: Pool, enter: boolean): void {
     if (enter) {
-      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n, cells: [] });
+      this.#poolIndex.set(id, { ...gridOf(pool), taken: new Map(), lowest: 0n, cells: [] });
     } else this.#poolIndex.delete(id);
   }
 
@@ -253,11 +282,7 @@ export class State {
   }
 }
 
-function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
-  if (sandbox?.kind === 'engine') return sandbox.key;
-  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
-}
-
+const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
   if (enter) index.set(key, id);
   else if (index.get(key) === id) index.delete(key);
@@ -269,13 +294,4 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}
-
-function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
-  const counts = index.get(key) ?? new Map<string, number>();
-  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
-  if (sum > 0) counts.set(id, sum);
-  else counts.delete(id);
-  if (counts.size > 0) index.set(key, counts);
-  else index.delete(key);
 }

@@ -74,15 +74,15 @@ t.test('desired: networks on several hosts', async (t) => {
       want: `
       network/out
         bridge switch wb‹out› 52:6f:00:7a:c4:f1 mtu 1430 "weave out 10.3.0.0/16,gateway=10.3.0.1 fd03::/64,gateway=fd03::1 works.weave.gateway=weave"
-        veth switch wu‹out› (wb‹out›, up, isolated) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1430
-        sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
-        address host weavegw‹out› 10.3.0.1/16
-        address host weavegw‹out› fd03::1/64
         vxlan switch wx‹out› (wb‹out›) vni 7274618 port 4789 mtu 1430 local 192.0.2.1
         sysctl switch net/ipv6/conf/wb‹out›/addr_gen_mode 1
         sysctl switch net/ipv6/conf/wb‹out›/accept_ra 0
         sysctl switch net/ipv6/conf/wb‹out›/disable_ipv6 0
         fdb switch wx‹out› 00:00:00:00:00:00 → 192.0.2.2
+        veth switch wu‹out› (wb‹out›, up, isolated) ↔ host weavegw‹out› 52:71:bc:e4:14:e6 (up) mtu 1430
+        sysctl host net/ipv4/conf/weavegw‹out›/route_localnet 1
+        address host weavegw‹out› 10.3.0.1/16
+        address host weavegw‹out› fd03::1/64
         fdb switch wu‹out› 52:71:bc:e4:14:e6
         neighbour switch wb‹out› 10.3.0.1 52:71:bc:e4:14:e6
         neighbour switch wb‹out› fd03::1 52:71:bc:e4:14:e6

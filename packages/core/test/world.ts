@@ -8,8 +8,8 @@ import {
   desired,
   type Failure,
   leaveEndpoint,
-  linksOf,
   type Op,
+  partsOf,
   plan,
   queries,
   resize,
@@ -73,10 +73,10 @@ export class World {
     const before = resources();
     const undo = this.state.inverse(changes);
     const resized = resizedNetworks(this.state, changes);
-    const old = linksOf(this.state, resized);
+    const old = partsOf(this.state, resized);
     this.commit(changes);
     const after = resources();
-    const made = linksOf(this.state, resized);
+    const made = partsOf(this.state, resized);
     // What could not be resized is left to the next full pass.
     const applied = (await this.apply([...resize(old, made), transition(before, after)])).at(-1);
     if (!applied?.failed) return;

@@ -1,6 +1,7 @@
 /** What a program needs that only talks to the daemon: quick to load, as a command has to be. */
 export {
   asWeaveError,
+  type Code,
   DEFAULT_NETWORK,
   type Endpoint,
   FACES,
@@ -12,6 +13,7 @@ export {
   WeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';
+export { type Link, linksOf, OVERLAY } from './links.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { VERSION } from './version.ts';
 export { WAIT } from './wait.ts';

@@ -10,9 +10,9 @@ import {
   type FirewallRules,
   type HostStore,
   hasGateway,
-  linksOf,
   type Network,
   type Op,
+  partsOf,
   resize,
   resizedNetworks,
   type State,
@@ -127,16 +127,17 @@ export function createHost(parts: Parts): Host {
     const before = touched(state, carry, also);
     const undo = state.inverse(carry.changes);
     const resized = resizedNetworks(state, carry.changes);
-    const old = linksOf(state, resized);
+    const old = partsOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
     const after = touched(state, carry, also);
-    const made = linksOf(state, resized);
+    const made = partsOf(state, resized);
     const sizes = resize(old, made);
     const ops = [...transition(before, after), ...(carry.announce ?? [])];
     const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
+    if (resized.length > 0) await reconciler.catchUp();
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry, also)) await filter();
@@ -166,14 +167,15 @@ export function createHost(parts: Parts): Host {
     const also = consequences(state, carry.changes);
     const before = touched(state, carry, also);
     const resized = resizedNetworks(state, carry.changes);
-    const old = linksOf(state, resized);
+    const old = partsOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const sizes = resize(old, linksOf(state, resized));
+    const sizes = resize(old, partsOf(state, resized));
     const ops = transition(before, touched(state, carry, also));
     const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
+    if (resized.length > 0) await reconciler.catchUp();
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
     if (filtered || touchesFirewall(state, carry, also))
       await inBackground(log, 'the packet filter could not be set', filter);

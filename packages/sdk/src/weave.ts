@@ -1,7 +1,11 @@
 import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
 import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
+import type { Connection, ConnectTarget } from './connection.ts';
+import type { ClusterStatus, PeerStatus, PoolUse } from './weave-cluster.ts';
 
-export type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target };
+export type * from './attachment.ts';
+export type * from './connection.ts';
+export type * from './weave-cluster.ts';
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -99,65 +103,6 @@ export interface Status {
   notices: string[];
 }
 
-export interface ClusterStatus {
-  /** Absent before this host has joined. */
-  id?: string;
-  reachable: boolean;
-  /** Since when that is so, in milliseconds of a clock that nobody sets. */
-  since: number;
-  /** Why it has not joined, or is not in step. */
-  problem?: string;
-}
-
-/** How many addresses of a pool a host holds. */
-export interface Holding {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  /** A number that may be beyond what a double holds exactly: of IPv6. */
-  addresses: string;
-}
-
-export interface PoolUse {
-  cidr: string;
-  /** The network's name; absent while it is being made. */
-  network?: string;
-  /** How many addresses there are. */
-  size: string;
-  holdings: Holding[];
-  /** Whether this is as it is now, or as this host last knew. */
-  stale: boolean;
-}
-
-export interface PeerStatus {
-  id: string;
-  name: string;
-  underlay?: string;
-  /** Bytes. */
-  mtu?: number;
-  self: boolean;
-  /** Whether it was heard of within the last seconds. */
-  alive: boolean;
-}
-
-export interface Connection {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  address: string;
-  state: 'probing' | 'reachable' | 'unreachable';
-  /** Milliseconds since 1970: when it became so. */
-  since: number;
-  /** Bytes: the largest packet that gets there whole. */
-  mtu?: number;
-  rttMs?: number;
-  /** Of the last probes. */
-  lossRatio: number;
-  /** VXLAN packets and their bytes, with IP headers. */
-  sent: { packets: number; bytes: number };
-  received: { packets: number; bytes: number };
-}
-
 /** Two that should agree and do not. */
 export interface Difference {
   /** Whether the records disagree with the kernel, the store file, or the engine. */
@@ -189,6 +134,11 @@ export interface Weave extends AsyncDisposable {
     list(): Promise<Network[]>;
     /** By name or id. WEAVE_NETWORK_NOT_FOUND. */
     inspect(network: string): Promise<NetworkDetails>;
+    /**
+     * Makes the subnet that lies in `subnet` as large as that, while it is in use, on every host. What engines recorded of
+     * it stays as it was. WEAVE_INVALID_SUBNET, WEAVE_SUBNET_OVERLAP, WEAVE_ENGINE_IPAM, WEAVE_ADDRESS_IN_USE.
+     */
+    grow(network: string, subnet: string): Promise<Network>;
     /** WEAVE_NETWORK_IN_USE, WEAVE_NETWORK_OWNED, WEAVE_NETWORK_NOT_FOUND. */
     remove(network: string): Promise<void>;
     /** For an engine's face: a network that the engine made. The same one again is a success. */
@@ -268,7 +218,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */

@@ -112,6 +112,9 @@ export const VERBS = {
   'networks.create': verb(NetworkSpec, (w, p) => w.networks.create(p)),
   'networks.list': verb(None, (w) => w.networks.list()),
   'networks.inspect': verb(One('network'), (w, p) => w.networks.inspect(p.network as string)),
+  'networks.grow': verb(Type.Object({ network: Text, subnet: Text }, Strict), (w, p) =>
+    w.networks.grow(p.network, p.subnet),
+  ),
   'networks.remove': verb(One('network'), (w, p) => w.networks.remove(p.network as string)),
   'networks.adopt': verb(EngineNetwork, (w, p) => w.networks.adopt(p)),
   'networks.forget': verb(One('id', Id), (w, p) => w.networks.forget(p.id as string)),

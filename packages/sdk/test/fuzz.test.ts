@@ -61,6 +61,7 @@ const SENSIBLE: Record<VerbName, object> = {
   },
   'networks.list': {},
   'networks.inspect': { network: 'blue' },
+  'networks.grow': { network: 'blue', subnet: '10.9.0.0/23' },
   'networks.remove': { network: 'blue' },
   'networks.adopt': { ...adopted, id: 'c'.repeat(64) },
   'networks.forget': { id: 'd'.repeat(64) },

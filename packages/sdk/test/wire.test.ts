@@ -44,6 +44,7 @@ test('every verb has a method of the client, and passes on what it is given', as
     ],
     'networks.list': [() => weave.networks.list()],
     'networks.inspect': [() => weave.networks.inspect('n'), 'n'],
+    'networks.grow': [() => weave.networks.grow('n', 's'), 'n', 's'],
     'networks.remove': [() => weave.networks.remove('n'), 'n'],
     'networks.adopt': [() => weave.networks.adopt(network), network],
     'networks.forget': [() => weave.networks.forget(id), id],

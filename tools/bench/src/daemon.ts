@@ -20,6 +20,8 @@ export async function startDaemon(dir: string, node: readonly string[] = []): Pr
   const log = openSync(`${dir}/weave.log`, 'a');
   const child = spawn(process.execPath, [...node, command, 'daemon', '--state-dir', dir], {
     stdio: ['ignore', log, log],
+    // As `weave launch` and the unit do.
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
   });
   closeSync(log);
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -19,10 +19,11 @@ const KNOWN = Object.entries(NETWORK_OPTIONS)
 
 export const networkCommand = (): Command =>
   new Command('network')
-    .description('make, list, show and remove networks')
+    .description('make, list, show, grow and remove networks')
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(inspectCommand())
+    .addCommand(growCommand())
     .addCommand(removeCommand())
     .addHelpText('after', examples('weave network create blue', 'weave network ls', 'weave network rm blue'));
 
@@ -122,6 +123,21 @@ function render({ endpoints, subnets, ...network }: NetworkDetails): string {
     ...endpoints.map((e) => ['endpoint:', [e.container?.name ?? e.id.slice(0, 12), e.mac, ...e.addresses].join(' ')]),
   ]);
 }
+
+const growCommand = () =>
+  daemonClient('grow')
+    .description('make a subnet of a network larger, while it is in use')
+    .argument('<network>', 'name or id')
+    .argument('<subnet>', 'what the subnet is to be, and what it is now lies in')
+    .addHelpText(
+      'after',
+      '\nThe gateway stays, and so does the part that --ip-range named. What docker network inspect shows stays too.',
+    )
+    .addHelpText('after', examples('weave network grow blue 10.9.0.0/23', 'weave network grow --json blue 10.9.0.0/16'))
+    .action(async (network: string, subnet: string, options: CommonOptions) => {
+      const grown = await withDaemon(options, (weave) => weave.networks.grow(network, subnet));
+      print(grown, options.json, ({ subnets }) => subnets.map((s) => s.cidr).join(' '));
+    });
 
 const removeCommand = () =>
   daemonClient('rm')

@@ -63,8 +63,8 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
     disagrees: () => void session.step(),
     missed: () => session.missed(),
   };
-  const claims = createClaims(context);
   const definitions = createDefinitions(context);
+  const claims = createClaims(context, definitions);
   const members = createMembers(context);
   const publisher = createPublisher(context);
   const session = createSession({ founds, context, claims, definitions, members, publisher });

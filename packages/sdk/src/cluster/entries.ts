@@ -24,6 +24,7 @@ const schemas = {
   pool: Type.Object({
     id: Text,
     cidr: Cidr,
+    grownFrom: Type.Optional(Type.Array(Cidr, { maxItems: 128 })),
     range: Type.Optional(Cidr),
     created: Type.Number(),
     origin: Type.Optional(PeerId),

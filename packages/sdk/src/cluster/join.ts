@@ -153,7 +153,13 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   for (const { id } of lost) await cutOff(context, id);
   const learned = [...dropped, ...added];
   await host.follow({ changes: learned, networks: ids(learned, 'network') });
-  const changes = learnDefinitions(state, shared);
+  // What is told here is newer than what was listed.
+  const told = new Set(added.map(({ id }) => id));
+  const isListed = ({ id }: { id: string }) => !told.has(id);
+  const changes = learnDefinitions(state, {
+    networks: shared.networks.filter(isListed),
+    pools: shared.pools.filter(isListed),
+  });
   await host.follow({ changes, networks: ids(changes, 'network') });
   return lost.length === 0;
 }

@@ -35,6 +35,11 @@ export function createPublisher(context: Context) {
 
   const isOwn = (e: Endpoint | undefined): e is Endpoint => e?.peer === state.self;
 
+  function isOn(network: string): boolean {
+    for (const e of state.eachOf(network)) if (isOwn(e) && e.sandbox) return true;
+    return false;
+  }
+
   function writesFor(changed: ReadonlyMap<string, string>, networks: ReadonlySet<string>): Put[] {
     const wanted = new Map<string, string | null>();
     for (const [id, network] of changed) {
@@ -43,8 +48,7 @@ export function createPublisher(context: Context) {
       wanted.set(keys.endpoint({ network, peer: state.self, id }), text ?? null);
     }
     for (const network of networks) {
-      const isOn = state.endpointsOf(network).some((e) => isOwn(e) && e.sandbox);
-      wanted.set(keys.presence(state.self, network), isOn ? '{}' : null);
+      wanted.set(keys.presence(state.self, network), isOn(network) ? '{}' : null);
     }
     return [...wanted]
       .filter(([key, value]) => (there.get(key) ?? null) !== value)
