@@ -153,7 +153,8 @@ test('the way out, for containers that take it', async (t) => {
 });
 
 test('a bridge of the host', async (t) => {
-  await a.weave('launch', '--local');
+  await a.weave('launch', '--local', b.ip);
+  await a.weave('prime');
   const docker0 = async () => (await a.exec('ip -o link show master docker0', { allowFail: true })).stdout;
   const before = await docker0();
   for (let times = 0; times < 2; times++) t.equal(await a.weave('attach-bridge'), '');
@@ -164,6 +165,14 @@ test('a bridge of the host', async (t) => {
   await a.weave('attach', '172.17.0.99/16', 'on');
   await reaches(t, a, address, 'on');
   await reaches(t, a, '172.17.0.99', 'plain');
+  await bare(b, 'far');
+  await b.weave('attach', '172.17.0.98/16', 'far');
+  await reaches(t, b, address, 'far');
+  await reaches(t, a, '172.17.0.98', 'plain');
+  await a.docker('rm', '-f', 'on');
+  await reaches(t, b, address, 'far');
+  await bare(a, 'on');
+  await a.weave('attach', '172.17.0.99/16', 'on');
   await a.weave('stop');
   await a.weave('launch', '--local');
   await reaches(t, a, '172.17.0.99', 'plain');
