@@ -2,7 +2,6 @@ import { type Address, address, type Cidr, cidr, contains, formatAddress, spelle
 import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
-import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
@@ -20,6 +19,7 @@ import {
   type Table,
 } from './model.ts';
 import { portName } from './names.ts';
+import { placeOf } from './place.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
@@ -127,7 +127,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or `host`), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -291,11 +291,6 @@ export class State {
 }
 
 const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
-function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
-  if (sandbox?.kind === 'engine') return sandbox.key;
-  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
-}
-
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
   if (enter) index.set(key, id);
   else if (index.get(key) === id) index.delete(key);
