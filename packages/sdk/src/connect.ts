@@ -95,6 +95,7 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
     },
     check: (options = {}) => call('check', options),
     status: () => call('status', {}),
+    overview: () => call('overview', {}),
     reset: () => call('reset', {}),
     events,
     close,

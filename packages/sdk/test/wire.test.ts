@@ -66,6 +66,7 @@ test('every verb has a method of the client, and passes on what it is given', as
     'endpoints.publish': [() => weave.endpoints.publish(id, ports), id, ports],
     attach: [() => weave.attach({ pid: 7 }, ['a', 'b'], { network: 'n' }), { pid: 7 }, ['a', 'b'], { network: 'n' }],
     detach: [() => weave.detach({ netns: '/x' }, ['a'], { network: 'n' }), { netns: '/x' }, ['a'], { network: 'n' }],
+    overview: [() => weave.overview()],
     'cluster.peers': [() => weave.cluster.peers()],
     'cluster.pools': [() => weave.cluster.pools()],
     'cluster.remove': [() => weave.cluster.remove('h2'), 'h2'],
