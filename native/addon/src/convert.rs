@@ -75,11 +75,13 @@ impl From<Op> for weave_kernel::Op {
                 netns,
                 name,
                 mtu,
+                address,
                 peer,
             } => Self::SetPeer {
                 netns,
                 name,
                 mtu,
+                address,
                 peer,
             },
             Op::DeleteLink { netns, name } => Self::DeleteLink { netns, name },

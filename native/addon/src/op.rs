@@ -64,12 +64,13 @@ pub enum Op {
         mac: Option<String>,
         master: Option<String>,
     },
-    /// Sets the MTU of a pair's far end, wherever somebody moved it and whatever he calls it: in the namespace `peer`, or
-    /// still in the host. ENODEV where it is in neither.
+    /// Sets a pair's far end, wherever somebody moved it and whatever he calls it: in the namespace `peer`, or still in the
+    /// host. ENODEV where it is in neither. Its MTU; and of an address that it has the prefix length, while it is in use.
     SetPeer {
         netns: String,
         name: String,
-        mtu: u32,
+        mtu: Option<u32>,
+        address: Option<String>,
         peer: String,
     },
     /// Answers when the link is gone. An absent link or namespace is a success.

@@ -16,7 +16,8 @@ use crate::{
     message::link::{self, Traits},
     netns::SWITCH,
     op::{Applied, Failure, Op, Veth},
-    pair, parse,
+    pair::{self, Far},
+    parse,
     request::Request,
     site::Sites,
     sysctl, veth, vxlan,
@@ -119,8 +120,15 @@ impl Batch<'_> {
                 netns,
                 name,
                 mtu,
+                address,
                 peer,
-            } => pair::set_far_mtu(self.sites, netns, name, *mtu, peer),
+            } => {
+                let far = Far {
+                    mtu: *mtu,
+                    address: address.as_deref(),
+                };
+                pair::set_far(self.sites, netns, name, &far, peer)
+            }
             Op::DeleteLink { netns, name } => self.delete_link(netns, name),
             Op::RetireLink { netns, name } => self.retire_link(netns, name),
             Op::SetSysctl {

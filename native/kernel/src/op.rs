@@ -67,11 +67,13 @@ pub enum Op {
         mac: Option<String>,
         master: Option<String>,
     },
-    /// The MTU of a pair's other end, wherever it was moved and however it is called: in `peer`, or still in the host.
+    /// A pair's other end, wherever it was moved and however it is called: in `peer`, or still in the host. Its MTU; and
+    /// the prefix length of an address, where it has that address with another one.
     SetPeer {
         netns: String,
         name: String,
-        mtu: u32,
+        mtu: Option<u32>,
+        address: Option<String>,
         peer: String,
     },
     /// `ip link del NAME`; answers when the link is gone.

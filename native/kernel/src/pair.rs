@@ -5,9 +5,12 @@ use nix::errno::Errno;
 use crate::{
     error::{Error, Result},
     link::Link,
-    message::link::{self, Traits},
+    message::{
+        address,
+        link::{self, Traits},
+    },
     netns::HOST,
-    parse,
+    parse::{self, Cidr},
     site::{Site, Sites},
 };
 
@@ -31,8 +34,33 @@ pub fn far_of(site: &mut Site, near: &Link) -> Result<Option<Link>> {
     Ok(Link::parse(&payload).filter(|far| far.kind == KIND && far.lower == Some(near.index)))
 }
 
-/// Sets the MTU of the other end of a pair: in the namespace `peer`, or still in the host.
-pub fn set_far_mtu(sites: &mut Sites, netns: &str, name: &str, mtu: u32, peer: &str) -> Result<()> {
+/// What is to be so at the other end of a pair.
+#[derive(Default)]
+pub struct Far<'a> {
+    pub mtu: Option<u32>,
+    /// The prefix length of an address, where the other end has that address.
+    pub address: Option<&'a str>,
+}
+
+/// Sets the other end of a pair: in the namespace `peer`, or still in the host.
+pub fn set_far(sites: &mut Sites, netns: &str, name: &str, wanted: &Far, peer: &str) -> Result<()> {
+    let cidr = wanted.address.map(|text| parse::cidr("address", text));
+    let cidr = cidr.transpose()?;
+    let (site, far) = far_end(sites, netns, name, peer)?;
+    let traits = Traits {
+        mtu: wanted.mtu,
+        ..Traits::default()
+    };
+    site.adjust(&far, &traits)?;
+    cidr.map_or(Ok(()), |cidr| readdress(site, far.index, cidr))
+}
+
+fn far_end<'a>(
+    sites: &'a mut Sites,
+    netns: &str,
+    name: &str,
+    peer: &str,
+) -> Result<(&'a mut Site, Link)> {
     let name = parse::link_name("name", name)?;
     let site = sites.at(netns)?;
     let absent = |what: String| Error::new(Errno::ENODEV, what).at_link(name);
@@ -50,14 +78,38 @@ pub fn set_far_mtu(sites: &mut Sites, netns: &str, name: &str, mtu: u32, peer: &
         let site = sites.at(place)?;
         let far = index.map_or(Ok(None), |index| site.link_at(index))?;
         if let Some(far) = far.filter(|far| far.kind == KIND && far.lower == Some(near.index)) {
-            let traits = Traits {
-                mtu: Some(mtu),
-                ..Traits::default()
-            };
-            return site.adjust(&far, &traits);
+            return Ok((sites.at(place)?, far));
         }
     }
     Err(absent(format!(
         "the other end of \"{name}\" is not in {peer}"
     )))
+}
+
+/// Gives an address that a link has another prefix length. IPv4 has it twice for a moment: the last one that goes takes
+/// the link's routes along. IPv6 has none twice, and keeps its routes over gateways.
+fn readdress(site: &mut Site, index: u32, wanted: Cidr) -> Result<()> {
+    let found = site.socket.dump(&address::dump(Some(index)))?;
+    let old = found
+        .iter()
+        .filter_map(|(_, payload)| address::parse(payload))
+        .filter(|(on, cidr)| *on == index && cidr.address == wanted.address)
+        .map(|(_, cidr)| cidr);
+    let (same, others): (Vec<_>, Vec<_>) = old.partition(|cidr| cidr.prefix == wanted.prefix);
+    if others.is_empty() {
+        return Ok(());
+    }
+    let mut changes: Vec<_> = others.iter().map(|&c| address::delete(index, c)).collect();
+    if same.is_empty() {
+        let at = if wanted.address.is_ipv4() {
+            0
+        } else {
+            changes.len()
+        };
+        changes.insert(at, address::add(index, wanted));
+    }
+    for answer in site.socket.transact(&changes)? {
+        answer?;
+    }
+    Ok(())
 }

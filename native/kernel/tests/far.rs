@@ -11,7 +11,18 @@ fn set_peer(name: &str, mtu: u32, peer: &str) -> Op {
     Op::SetPeer {
         netns: "switch".to_owned(),
         name: name.to_owned(),
-        mtu,
+        mtu: Some(mtu),
+        address: None,
+        peer: peer.to_owned(),
+    }
+}
+
+fn readdress(name: &str, address: &str, peer: &str) -> Op {
+    Op::SetPeer {
+        netns: "switch".to_owned(),
+        name: name.to_owned(),
+        mtu: None,
+        address: Some(address.to_owned()),
         peer: peer.to_owned(),
     }
 }
@@ -144,4 +155,69 @@ fn what_is_gone_cannot_be_set() {
         "ENODEV",
         "a bridge has none"
     );
+}
+
+fn shown(container: &Container, command: &str) -> Vec<String> {
+    let output = container.run(command);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .filter(|line| !line.contains("fe80::"))
+        .collect()
+}
+
+/// As an engine sets it up, with a way out over a gateway of the subnet.
+fn engines(host: &Host) -> Container {
+    let a = Container::new();
+    handover(host, "va");
+    take(host, "hva", &a, "eth0");
+    for command in [
+        "ip addr add 10.9.0.5/24 brd 10.9.0.255 dev eth0",
+        "ip addr add fd00:9::5/112 dev eth0 nodad",
+        "ip route add default via 10.9.0.1",
+        "ip -6 route add default via fd00:9::1",
+        "ip route add 224.0.0.0/4 dev eth0",
+    ] {
+        assert!(a.run(command).status.success(), "{command}");
+    }
+    a
+}
+
+#[test]
+fn an_address_gets_another_prefix_length_and_what_it_leads_to_stays() {
+    let host = Host::with_bridge();
+    let a = engines(&host);
+    let widen = || {
+        host.apply_all(vec![
+            readdress("va", "10.9.0.5/23", &a.path),
+            readdress("va", "fd00:9::5/104", &a.path),
+        ]);
+    };
+    widen();
+    let routes = |family: &str| shown(&a, &format!("ip {family} route show dev eth0 scope global"));
+    for _ in 0..2 {
+        let addresses = shown(&a, "ip -o addr show dev eth0").join("\n");
+        assert!(addresses.contains("10.9.0.5/23 brd 10.9.1.255 "));
+        assert!(addresses.contains("fd00:9::5/104 "));
+        assert!(!addresses.contains("/24") && !addresses.contains("/112"));
+        assert_eq!(routes("-4"), ["default via 10.9.0.1"]);
+        let six = routes("-6").join("\n");
+        assert!(six.contains("default via fd00:9::1") && six.contains("fd00:9::/104"));
+        assert!(!six.contains("/112"));
+        let links = shown(&a, "ip -4 route show dev eth0 scope link").join("\n");
+        assert!(links.contains("224.0.0.0/4") && links.contains("10.9.0.0/23"));
+        widen();
+    }
+}
+
+#[test]
+fn an_address_that_the_other_end_does_not_have_is_not_given_to_it() {
+    let host = Host::with_bridge();
+    let a = engines(&host);
+    let before = shown(&a, "ip -o addr show dev eth0");
+    host.apply_all(vec![readdress("va", "10.9.0.6/23", &a.path)]);
+    assert_eq!(shown(&a, "ip -o addr show dev eth0"), before);
+    let failed = host.fails(vec![readdress("va", "10.9.0.5", &a.path)]);
+    assert_eq!(failed.code, "EINVAL");
 }

@@ -1,19 +1,26 @@
 import { Command } from 'commander';
 import { configCommand, envCommand, REMOVED_COMMANDS } from './commands/absent.ts';
 import { attachCommand, detachCommand } from './commands/attach.ts';
+import { attachBridgeCommand } from './commands/attach-bridge.ts';
 import { checkCommand } from './commands/check.ts';
 import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { completionCommand, wordsCommand } from './commands/completion.ts';
 import { daemonCommand } from './commands/daemon.ts';
+import { dnsAddCommand, dnsArgsCommand, dnsLookupCommand, dnsRemoveCommand } from './commands/dns.ts';
+import { exposeCommand, hideCommand } from './commands/expose.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
 import { psCommand } from './commands/ps.ts';
 import { reportCommand } from './commands/report.ts';
+import { runCommand } from './commands/run.ts';
+import { setupCommand } from './commands/setup.ts';
+import { restartCommand, startCommand } from './commands/start.ts';
 import { statusCommand, versionCommand } from './commands/status.ts';
 import { resetCommand, stopCommand } from './commands/stop.ts';
 import { usageAfterErrors } from './options.ts';
 
 const COMMANDS = {
+  setup: setupCommand,
   launch: launchCommand,
   stop: stopCommand,
   reset: resetCommand,
@@ -23,7 +30,17 @@ const COMMANDS = {
   network: networkCommand,
   attach: attachCommand,
   detach: detachCommand,
+  run: runCommand,
+  start: startCommand,
+  restart: restartCommand,
+  expose: exposeCommand,
+  hide: hideCommand,
+  'attach-bridge': attachBridgeCommand,
   ps: psCommand,
+  'dns-add': dnsAddCommand,
+  'dns-remove': dnsRemoveCommand,
+  'dns-lookup': dnsLookupCommand,
+  'dns-args': dnsArgsCommand,
   connect: connectCommand,
   forget: forgetCommand,
   prime: primeCommand,
@@ -48,6 +65,7 @@ const UNSHOWN: Record<string, () => Command> = {
 export function buildProgram(word = ''): Command {
   const program = new Command('weave')
     .description('Container networks: any container, any host, nothing else to set up.')
+    .configureHelp({ showGlobalOptions: true })
     .enablePositionalOptions()
     .option('--json', 'print JSON, for programs')
     .option('--run-dir <dir>', 'where the daemon listens')
@@ -67,7 +85,7 @@ function passOn(program: Command, command: Command): void {
 
 const EXAMPLES = `
 Examples:
-  weave launch --local                           start the daemon on this host
+  weave launch                                   start the daemon on this host
   docker network create --driver weave blue      a network of its own
   docker run --net blue busybox ip addr          a container on it
   weave attach 10.2.1.1/24 web                   give a running container an address

@@ -140,7 +140,6 @@ test('mistakes are answered with the usage', async (t) => {
     [['attach', '--network', '', 'c1'], /It is empty/, 'weave attach'],
     [['attach'], /missing required argument/, 'weave attach'],
     [['detach'], /missing required argument/, 'weave detach'],
-    [['launch'], /required option '--local'/, 'weave launch'],
     [['launch', '--local', '--log-level', 'loud'], /Allowed choices are debug, info, warning, error/, 'weave launch'],
     [['launch', '--local', '--nameserver', 'ns1'], /not an IP address/, 'weave launch'],
     [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
@@ -149,12 +148,10 @@ test('mistakes are answered with the usage', async (t) => {
     [['status', 'x'], /Allowed choices are targets,\s+connections/, 'weave status'],
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
-  for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
-    cases.push([
-      [...every, ...(every[0] === 'launch' ? ['--local'] : []), '--no-such-option'],
-      /unknown option/,
-      `weave ${every.join(' ')}`,
-    ]);
+  const paths = [...commands()].map(([path]) => path).filter((path) => path.length > 0);
+  // That one takes whatever docker run takes.
+  for (const every of paths.filter(([word]) => word !== 'dns-args'))
+    cases.push([[...every, '--no-such-option'], /unknown option/, `weave ${every.join(' ')}`]);
   for (const [args, error, usage] of cases) {
     const { stderr } = await refused(t, args, 1, error);
     t.match(stderr, `\nUsage: ${usage} `);
@@ -207,13 +204,17 @@ test('no daemon', async (t) => {
     detach: ['c1'],
     create: ['n'],
     inspect: ['n'],
+    grow: ['n', '10.9.0.0/23'],
     rm: ['n'],
     rmpeer: ['h'],
     connect: ['h'],
     forget: ['h'],
+    'dns-add': ['c1'],
+    'dns-remove': ['c1'],
+    'dns-lookup': ['c1'],
   };
   // These start one, are one, or do without one.
-  const own = ['launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
+  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
   for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
     await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
   t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });
@@ -350,6 +351,16 @@ test('networks', async (t) => {
 
   await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
   await refused(t, ['network', 'rm', 'two'], 4, /in use by container c40/);
+  await prints(t, ['network', 'create', '--subnet', '10.90.0.0/24', 'grows'], /^[0-9a-f]{64}\n$/);
+  await prints(t, ['network', 'grow', 'grows', '10.90.0.0/23'], '10.90.0.0/23');
+  t.match(await json('network', 'grow', 'grows', '10.90.0.0/22'), { subnets: [{ cidr: '10.90.0.0/22' }] });
+  await refused(
+    t,
+    ['network', 'grow', 'grows', '10.91.0.0/16'],
+    2,
+    /no subnet of network grows lies in 10\.91\.0\.0\/16/,
+  );
+  await prints(t, ['network', 'rm', 'grows'], 'grows');
   await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
   const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
   t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');
@@ -433,7 +444,7 @@ test('attach, ps, detach', async (t) => {
   await refused(t, ['detach', '10.2.1.x/24', 'c1'], 2, /WEAVE_INVALID_ADDRESS/);
 
   await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
-  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '');
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
   await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
   t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
   await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');

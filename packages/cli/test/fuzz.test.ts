@@ -203,7 +203,7 @@ function words(): string[] {
 }
 
 /** These would end or start a daemon: they come with a mistake that the parser finds first. */
-const DANGEROUS = ['launch', 'launch --local', 'daemon', 'stop', 'reset'];
+const DANGEROUS = ['launch --local', 'daemon', 'stop', 'reset'];
 
 interface Line {
   args: string[];

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type MemoryDatapath, type MemoryFirewall, memoryDatapath, memoryFirewall } from '@weave/core/testing';
 import { type EngineContainer, open, SOCKET, serve, type Weave, WeaveError } from '@weave/sdk';
 import { type Command, CommanderError } from 'commander';
@@ -41,7 +41,7 @@ const PATIENCE_MS = 30_000;
 export async function createRig(): Promise<Rig> {
   const runDir = mkdtempSync(join(tmpdir(), 'weave-cli-'));
   // Whatever a test forgets to say: no command of it may reach a daemon of this machine.
-  const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state') };
+  const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state'), WEAVE_CONTAINER_NAME: basename(runDir) };
   Object.assign(process.env, env);
   const datapath = memoryDatapath();
   const firewall = memoryFirewall();

@@ -1,3 +1,4 @@
+import { growNetwork } from './grow.ts';
 import type { ObservedLink } from './kernel.ts';
 import { type Change, DEFAULT_MTU, type Network } from './model.ts';
 import { bridgeName } from './names.ts';
@@ -15,8 +16,9 @@ const ROOM = 255;
 export function networkAlias(state: State, network: Network): string | undefined {
   if (network.owner !== 'weave') return undefined;
   const subnets = network.subnets.map(({ cidr, gateway, pool }) => {
-    const range = pool && state.pools.get(pool)?.range;
-    return [cidr, ...(gateway ? [`gateway=${gateway}`] : []), ...(range ? [`range=${range}`] : [])].join(',');
+    const { range, grownFrom } = state.pools.get(pool ?? '') ?? {};
+    const from = grownFrom ? [`from=${grownFrom.join('+')}`] : [];
+    return [cidr, ...(gateway ? [`gateway=${gateway}`] : []), ...(range ? [`range=${range}`] : []), ...from].join(',');
   });
   const { mtu, autoMtu, multicast, gateway, internal } = network;
   const options = [
@@ -36,23 +38,40 @@ export function networkOfAlias(state: State, link: ObservedLink): Change[] {
   const isSubnet = (word: string) => word.includes('/');
   const options = words.filter((word) => !isSubnet(word) && word !== 'internal').map((word) => word.split('='));
   try {
+    const subnets = words.filter(isSubnet).map(subnetOf);
     const { network, changes } = createNetwork(
       state,
-      {
-        name,
-        subnets: words.filter(isSubnet).map(subnetOf),
-        options: Object.fromEntries(options),
-        internal: words.includes('internal'),
-      },
+      { name, subnets, options: Object.fromEntries(options), internal: words.includes('internal') },
       { now: 0 },
     );
-    return bridgeName(network.id) === link.name ? changes : [];
+    if (bridgeName(network.id) !== link.name) return [];
+    return [...changes, ...grownAgain(state, name, changes, subnets)];
   } catch {
     return []; // whatever it says, we did not write it
   }
 }
 
-function subnetOf(word: string): SubnetSpec {
-  const [cidr = '', ...attributes] = word.split(',');
-  return { cidr, ...Object.fromEntries(attributes.map((attribute) => attribute.split('='))) };
+interface Told extends SubnetSpec {
+  /** What it became, in turn. */
+  grew: string[];
+}
+
+/** As it was made first. */
+function subnetOf(word: string): Told {
+  const [now = '', ...attributes] = word.split(',');
+  const { from, ...rest } = Object.fromEntries(attributes.map((attribute) => attribute.split('=')));
+  const [cidr = now, ...grew] = from ? [...from.split('+'), now] : [now];
+  return { cidr, ...rest, grew };
+}
+
+function grownAgain(state: State, name: string, made: readonly Change[], subnets: readonly Told[]): Change[] {
+  const draft = state.copy();
+  draft.apply(made);
+  return subnets
+    .flatMap(({ grew }) => grew)
+    .flatMap((text) => {
+      const { changes } = growNetwork(draft, name, text, 0);
+      draft.apply(changes);
+      return changes;
+    });
 }

@@ -12,7 +12,7 @@ import {
 } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { type Cell, type Change, cellId, leaseId } from './model.ts';
-import type { PoolIndex, State } from './state.ts';
+import type { Grid, PoolIndex, State } from './state.ts';
 
 /*
    Hosts that share a directory divide each pool into cells on a fixed grid, so that two cells never overlap and each
@@ -39,10 +39,15 @@ export class CellNeeded extends WeaveError {
   }
 }
 
-/** The cell of a pool that an address is in. */
-export function cellOf(pool: Cidr, addr: Address): Cidr {
-  const bits = Math.max(0, Math.min(CELL_BITS, BITS[pool.family] - pool.length - CELL_BITS));
-  return networkOf({ ...addr, length: BITS[pool.family] - bits });
+/** The cell of a pool that an address is in: of the grid that was there when its part of the pool came. */
+export function cellOf({ cidr: pool, grownFrom }: Grid, addr: Address): Cidr {
+  const at = grownFrom.findIndex((part) => contains(part, addr));
+  const [part = pool, inner] = at < 0 ? [pool, grownFrom.at(-1)] : [grownFrom[at], grownFrom[at - 1]];
+  const most = BITS[pool.family];
+  let bits = Math.max(0, Math.min(CELL_BITS, most - part.length - CELL_BITS));
+  const cell = () => networkOf({ ...addr, length: most - bits });
+  while (inner && overlaps(cell(), inner)) bits--;
+  return cell();
 }
 
 export const ownsAddress = ({ cells }: PoolIndex, addr: Address): boolean => cells.some((cell) => contains(cell, addr));
@@ -51,11 +56,11 @@ export const ownsAddress = ({ cells }: PoolIndex, addr: Address): boolean => cel
 export const single = (addr: Address): Cidr => ({ ...addr, length: BITS[addr.family] });
 
 /** The lowest cell of a pool inside `within` that nobody owns; past so many where there are more. */
-export function freeCell(pool: Cidr, within: Cidr, owned: ReadonlySet<string>, skip = 0): Cidr | undefined {
-  const { first, last } = hostBounds(pool, within);
+export function freeCell(pool: Grid, within: Cidr, owned: ReadonlySet<string>, skip = 0): Cidr | undefined {
+  const { first, last } = hostBounds(pool.cidr, within);
   let found: Cidr | undefined;
   for (let value = first; value <= last; ) {
-    const cell = cellOf(pool, { family: pool.family, value });
+    const cell = cellOf(pool, { family: pool.cidr.family, value });
     value = cell.value + sizeOf(cell);
     if (owned.has(formatCidr(cell))) continue;
     found = cell;
@@ -66,7 +71,8 @@ export function freeCell(pool: Cidr, within: Cidr, owned: ReadonlySet<string>, s
 
 /** The cells that what is taken of a pool is in, and that are not this host's: what it has to own. */
 export function cellsInUse(state: State, pool: string): Cidr[] {
-  const { cidr: whole, taken, cells } = state.poolIndex(pool);
+  const index = state.poolIndex(pool);
+  const { cidr: whole, taken, cells } = index;
   const gateways = new Set(state.networkOfPool(pool)?.subnets.flatMap((s) => s.gateway ?? []));
   const found = new Map<string, Cidr>();
   for (const value of taken.keys()) {
@@ -75,7 +81,7 @@ export function cellsInUse(state: State, pool: string): Cidr[] {
     // A gateway is every host's.
     if (gateways.has(text) || state.leases.get(leaseId(pool, text))?.peer) continue;
     if (cells.some((cell) => contains(cell, addr))) continue;
-    const cell = cellOf(whole, addr);
+    const cell = cellOf(index, addr);
     found.set(formatCidr(cell), cell);
   }
   return [...found.values()];

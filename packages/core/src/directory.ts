@@ -1,5 +1,6 @@
 import { cidr, formatAddress } from './address.ts';
-import type { Change, Endpoint, Network, Pool } from './model.ts';
+import { isGrownFrom, takenIn } from './grown.ts';
+import { type Change, type Endpoint, type Name, type Network, nameId, type Pool } from './model.ts';
 import type { State } from './state.ts';
 
 /*
@@ -14,9 +15,11 @@ import type { State } from './state.ts';
    definition/pool/POOL, …/network/ID    pools and networks
    cell/POOL/CELL                        who owns a block of addresses
    claim/NETWORK/ADDRESS                 who has an address that is in no pool
+   claimed/NETWORK                       rewritten with each claim: what is listed of them is all while it stands
    wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; leased by who asks
    on/PEER/NETWORK                       that a host has endpoints there
    endpoint/NETWORK/PEER/ID              an endpoint, by its host
+   name/PEER/NAME/ADDRESS                a name that somebody gave to an address, by that host
 */
 
 const ROOT = '/weave/';
@@ -40,11 +43,15 @@ export const keys = {
   allClaims: `${ROOT}claim/`,
   claims: (network: string) => `${ROOT}claim/${network}/`,
   claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
+  claimed: (network: string) => `${ROOT}claimed/${network}`,
   wishes: (owner: string) => `${ROOT}wish/${owner}/`,
   wish: (owner: string, peer: string, pool: string) => `${ROOT}wish/${owner}/${peer}.${flat(pool)}`,
   allPresences: `${ROOT}on/`,
   presences: (peer: string) => `${ROOT}on/${peer}/`,
   presence: (peer: string, network: string) => `${ROOT}on/${peer}/${network}`,
+  allNames: `${ROOT}name/`,
+  names: (peer: string) => `${ROOT}name/${peer}/`,
+  name: (name: Name) => `${ROOT}name/${nameId(name)}`,
   endpoints: (network: string) => `${ROOT}endpoint/${network}/`,
   endpointsOn: (network: string, peer: string) => `${ROOT}endpoint/${network}/${peer}/`,
   endpoint: ({ network, peer, id }: Pick<Endpoint, 'network' | 'peer' | 'id'>) =>
@@ -57,7 +64,8 @@ export const nameInKey = (key: string): string => key.slice(key.lastIndexOf('/')
 export const cidrInKey = (key: string): string => nameInKey(key).replace('_', '/');
 
 /** What other hosts are told of an endpoint; undefined while it is attached nowhere. */
-export function published({ sandbox, ports: _, shard: __, ...rest }: Endpoint): Endpoint | undefined {
+export function published(endpoint: Endpoint): Endpoint | undefined {
+  const { sandbox, ports: _, shard: __, noMulticast: ___, hosts: ____, ...rest } = endpoint;
   return sandbox ? rest : undefined;
 }
 
@@ -91,6 +99,8 @@ export function learnDefinitions(state: State, shared: { pools: readonly Pool[];
 /** What is on it is told anew where its subnets are others: which pool an address is of may have changed. */
 function learnNetwork(state: State, network: Network): Change[] {
   const before = state.networks.get(network.id);
+  if (before && isGrownFrom(network, before))
+    return [{ table: 'network', id: network.id, record: network }, ...takenIn(state, before, network)];
   const on = before && !isSame(before.subnets, network.subnets) ? state.endpointsOf(network.id) : [];
   return [
     ...on.map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),

@@ -15,8 +15,9 @@ import {
 } from './address.ts';
 import { CellNeeded, ownsAddress, single } from './cells.ts';
 import { dropPool } from './directory.ts';
+import { hostRoute } from './dns-address.ts';
 import { fail } from './errors.ts';
-import { type Change, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
+import { type Change, DNS_ADDRESS, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
 import type { State } from './state.ts';
 
 /** A pool that no network uses this long after it was made is left over from an engine that died meanwhile. */
@@ -36,7 +37,14 @@ export interface PoolRequest {
   now: number;
 }
 
-export const poolId = (text: string) => `weave:${text}`;
+const poolId = (text: string) => `weave:${text}`;
+
+/** The pool that is this subnet, or was before it grew: an engine knows it as it was when it asked for it. */
+export const poolAt = (state: State, text: string): Pool | undefined =>
+  [...state.pools.values()].find((pool) => isCalled(pool, text));
+
+const isCalled = ({ cidr: now, grownFrom = [] }: Pool, text: string): boolean =>
+  now === text || grownFrom.includes(text);
 
 /** Takes a subnet as a pool. A pool never overlaps another: throws WEAVE_SUBNET_OVERLAP, WEAVE_POOL_EXHAUSTED. */
 export function requestPool(state: State, request: PoolRequest): { pool: Pool; changes: Change[] } {
@@ -44,22 +52,30 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
   const wanted = request.cidr === undefined ? chooseSubnet(state, request) : subnet(request.cidr);
   if (wanted.family !== request.family)
     fail('WEAVE_INVALID_SUBNET', `${request.cidr} is not an IPv${request.family} subnet`);
+  const text = formatCidr(wanted);
+  const pool: Pool = { id: poolId(text), cidr: text, created: request.now, ...rangeOf(wanted, request.range) };
+  const changes = subnetFreed(state, wanted, request.now);
+  return { pool, changes: [...changes, { table: 'pool', id: pool.id, record: pool }] };
+}
+
+/** Takes back what is left over of a subnet; `keep` is whose it shall be. Throws WEAVE_SUBNET_OVERLAP. */
+export function subnetFreed(state: State, wanted: Cidr, now: number, keep?: string): Change[] {
+  for (const text of Object.values(DNS_ADDRESS))
+    if (contains(wanted, address(text)))
+      fail('WEAVE_SUBNET_OVERLAP', `${formatCidr(wanted)} holds ${text}, where names are asked for`);
   const changes: Change[] = [];
   for (const other of state.pools.values()) {
-    if (!overlaps(cidr(other.cidr), wanted)) continue;
+    if (other.id === keep || !overlaps(cidr(other.cidr), wanted)) continue;
     const network = state.networkOfPool(other.id);
     // Either way: the clock may have been set back since.
-    if (network || Math.abs(request.now - other.created) < ORPHAN_AFTER_MS)
+    if (network || Math.abs(now - other.created) < ORPHAN_AFTER_MS)
       fail(
         'WEAVE_SUBNET_OVERLAP',
         `${formatCidr(wanted)} overlaps ${other.cidr} of network ${network?.name ?? '(being made)'}`,
       );
     changes.push(...releasePool(state, other.id));
   }
-  const text = formatCidr(wanted);
-  const pool: Pool = { id: poolId(text), cidr: text, created: request.now, ...rangeOf(wanted, request.range) };
-  changes.push({ table: 'pool', id: pool.id, record: pool });
-  return { pool, changes };
+  return changes;
 }
 
 function poolOfNetwork(state: State, idOrName: string, { family, cidr: wanted }: PoolRequest): Pool {
@@ -67,7 +83,7 @@ function poolOfNetwork(state: State, idOrName: string, { family, cidr: wanted }:
   const pools = network.subnets.flatMap((s) => state.pools.get(s.pool ?? '') ?? []);
   const text = wanted === undefined ? undefined : formatCidr(subnet(wanted));
   return (
-    pools.find((pool) => cidr(pool.cidr).family === family && (text ?? pool.cidr) === pool.cidr) ??
+    pools.find((pool) => cidr(pool.cidr).family === family && isCalled(pool, text ?? pool.cidr)) ??
     fail('WEAVE_INVALID_SUBNET', `network ${network.name} has no IPv${family} pool${text ? ` ${text}` : ''}`, {
       hint: `Its subnets are: ${network.subnets.map((s) => s.cidr).join(', ')}.`,
     })
@@ -85,7 +101,7 @@ function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {
   const source = cidr(SUBNET_SOURCES[family].from);
   const length = SUBNET_SOURCES[family].length;
   const taken = [...state.pools.values()].map((pool) => cidr(pool.cidr));
-  for (const text of avoid) taken.push(cidr(text));
+  for (const text of [...avoid, ...Object.values(DNS_ADDRESS).map(hostRoute)]) taken.push(cidr(text));
   const step = sizeOf({ ...source, length });
   // The source's first subnet stays free: in IPv6 it is the default network's.
   for (let value = source.value + step; value < source.value + sizeOf(source); value += step) {

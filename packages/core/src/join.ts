@@ -1,6 +1,7 @@
 import { cidr, overlaps } from './address.ts';
 import { dropNetwork, dropPool, isDefinition } from './directory.ts';
 import { fail } from './errors.ts';
+import { isGrownFrom } from './grown.ts';
 import type { Change, Network, Pool } from './model.ts';
 import { freeVni } from './networks.ts';
 import type { State } from './state.ts';
@@ -31,6 +32,10 @@ export function admitted(state: State, shared: Shared, arrival: Arrival) {
   for (const network of state.networks.values()) {
     const same = networks.find(({ id }) => id === network.id);
     const clash = clashOf(network, same ?? networks.find(({ name }) => name === network.name), pools);
+    if (same && arrival === 'anew' && hasGrown(network, same)) {
+      added.push(...retold(state, { ...network, vni: same.vni }));
+      continue;
+    }
     // Who has been here follows what became of a network; its addresses are looked at after that.
     if (same && (arrival !== 'first' || !clash)) continue;
     const isKept = state.isMember(network.id) || isEngines(network, arrival);
@@ -53,10 +58,18 @@ const isEngines = ({ owner }: Network, arrival: Arrival) => arrival === 'first' 
 function shareable(state: State, network: Network, vnis: Set<number>): Change[] {
   const vni = freeVni(vnis, network.id);
   vnis.add(vni);
+  return retold(state, { ...network, vni });
+}
+
+/** Others told of it before who had not heard that it grew. */
+const hasGrown = (network: Network, other: Network): boolean =>
+  isGrownFrom(network, other) && !isGrownFrom(other, network);
+
+function retold(state: State, network: Network): Change[] {
   const pools = network.subnets.flatMap(({ pool }) => state.pools.get(pool ?? '') ?? []);
   return [
     ...pools.map((record): Change => ({ table: 'pool', id: record.id, record })),
-    { table: 'network', id: network.id, record: { ...network, vni } },
+    { table: 'network', id: network.id, record: network },
   ];
 }
 
@@ -69,8 +82,8 @@ function loosePools(state: State, shared: readonly Pool[]): Pool[] {
 /** Why a network of this host cannot be in a cluster that has `other` by this name or id, and these pools. */
 function clashOf(network: Network, other: Network | undefined, pools: readonly Pool[]): string | undefined {
   const subnets = (n: Network) => n.subnets.map((s) => s.cidr).join(', ');
-  if (other && (other.id !== network.id || subnets(other) !== subnets(network)))
-    return `the cluster has another network ${network.name}, with ${subnets(other)}`;
+  const isTheSame = other?.id === network.id && (subnets(other) === subnets(network) || isGrownFrom(other, network));
+  if (other && !isTheSame) return `the cluster has another network ${network.name}, with ${subnets(other)}`;
   if (other) return undefined;
   for (const { cidr: text } of network.subnets)
     for (const pool of pools)

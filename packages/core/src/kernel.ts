@@ -63,8 +63,11 @@ export interface VethPeer {
 export type Op =
   | Resource
   | { op: 'setLink'; netns: Netns; name: string; up?: boolean; mtu?: number; mac?: string; master?: string }
-  /** The MTU of a pair's other end, by whatever name, in `peer` or still in the host. ENODEV: it is in neither. */
-  | { op: 'setPeer'; netns: Netns; name: string; mtu: number; peer: Netns }
+  /**
+   * A pair's other end, by whatever name, in `peer` or still in the host. ENODEV: it is in neither. Its MTU; and the
+   * prefix length of an address, where it has that with another one: what uses it goes on.
+   */
+  | { op: 'setPeer'; netns: Netns; name: string; mtu?: number; address?: string; peer: Netns }
   /** Answers when the link is gone. */
   | { op: 'deleteLink'; netns: Netns; name: string }
   /** Answers at once: the link carries nothing any more, its name is free, and it is reaped soon after. */

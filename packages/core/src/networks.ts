@@ -2,7 +2,7 @@ import { address, cidr, formatAddress, formatCidr, hostBounds, networkOf, overla
 import { dropNetwork } from './directory.ts';
 import { holderOf } from './endpoints.ts';
 import { fail } from './errors.ts';
-import { lowestFree, poolId, releasePool, requestPool } from './ipam.ts';
+import { lowestFree, poolAt, releasePool, requestPool } from './ipam.ts';
 import { type Change, leaseId, type Network, type Subnet } from './model.ts';
 import { hashId, vniSeed } from './names.ts';
 import { NETWORK_OPTION, networkOptions } from './options.ts';
@@ -59,7 +59,7 @@ export function createNetwork(state: State, spec: NetworkSpec, context: { now: n
   return { network, changes };
 }
 
-function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
+export function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
   const other = subnets.find((s) => overlaps(cidr(s.cidr), subnet(text)));
   if (other) fail('WEAVE_SUBNET_OVERLAP', `${text} overlaps ${other.cidr} of the same network`);
 }
@@ -92,7 +92,7 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
   if (existing) return [{ table: 'binding', id: spec.id, record: { id: spec.id, network: existing.id } }];
   const subnets = spec.subnets.map((each): Subnet => {
     const text = formatCidr(networkOf(cidr(each.cidr)));
-    const pool = [...state.pools.values()].find((p) => p.cidr === text)?.id;
+    const pool = poolAt(state, text)?.id;
     if (each.ours && !pool) fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${text}`);
     const gateway = each.gateway?.split('/')[0];
     return {
@@ -111,9 +111,9 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
 /** The network that an engine names, or whose pools it was given: made on another host, or by hand. */
 function alreadyThere(state: State, { options, subnets }: EngineNetworkSpec): Network | undefined {
   const name = options[NETWORK_OPTION];
-  const pooled = subnets.filter(({ ours }) => ours).map((each) => poolId(formatCidr(networkOf(cidr(each.cidr)))));
-  const network = name ? state.network(name) : pooled.flatMap((pool) => state.networkOfPool(pool) ?? [])[0];
-  const stranger = network && subnets.find((s) => !hasSubnet(network, s.cidr));
+  const pooled = subnets.flatMap((s) => (s.ours ? (poolAt(state, formatCidr(networkOf(cidr(s.cidr)))) ?? []) : []));
+  const network = name ? state.network(name) : pooled.flatMap((pool) => state.networkOfPool(pool.id) ?? [])[0];
+  const stranger = network && subnets.find((s) => !hasSubnet(state, network, s.cidr));
   if (stranger)
     fail('WEAVE_INVALID_SUBNET', `${stranger.cidr} is not a subnet of network ${network.name}`, {
       hint: `Its subnets are: ${network.subnets.map((s) => s.cidr).join(', ')}.`,
@@ -121,8 +121,12 @@ function alreadyThere(state: State, { options, subnets }: EngineNetworkSpec): Ne
   return network;
 }
 
-const hasSubnet = ({ subnets }: Network, text: string): boolean =>
-  subnets.some((s) => s.cidr === formatCidr(networkOf(cidr(text))));
+/** Also where an engine knows it as it was before it grew. */
+function hasSubnet(state: State, { subnets }: Network, given: string): boolean {
+  const text = formatCidr(networkOf(cidr(given)));
+  const pool = poolAt(state, text)?.id;
+  return subnets.some((s) => s.cidr === text || (pool !== undefined && s.pool === pool));
+}
 
 const gatewayLeases = (subnets: readonly Subnet[]): Change[] =>
   subnets.flatMap(({ pool, gateway }) =>

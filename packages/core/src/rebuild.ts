@@ -1,7 +1,7 @@
 import { cidr, formatAddress, hostBounds } from './address.ts';
 import { createEndpoint, deleteEndpoint, joinEndpoint, nameEndpoint, publishPorts } from './endpoints.ts';
 import { type PortForward, publishedOf } from './firewall.ts';
-import { learnLease, releasePool, requestPool } from './ipam.ts';
+import { learnLease, poolAt, releasePool, requestPool } from './ipam.ts';
 import { type Change, type ContainerRef, leaseId } from './model.ts';
 import { adoptNetwork, type EngineNetworkSpec, forgetNetwork, nameNetwork } from './networks.ts';
 import type { State } from './state.ts';
@@ -77,7 +77,7 @@ function dropEndpoint(draft: State, id: string): Change[] {
 
 function learnNetwork(draft: State, network: EngineView['networks'][number], now: number, take: Take): void {
   for (const each of network.subnets)
-    if (each.ours && ![...draft.pools.values()].some((p) => p.cidr === each.cidr))
+    if (each.ours && !poolAt(draft, each.cidr))
       take(
         requestPool(draft, { family: cidr(each.cidr).family, cidr: each.cidr, range: network.range?.[each.cidr], now })
           .changes,
@@ -98,7 +98,7 @@ function learnNetwork(draft: State, network: EngineView['networks'][number], now
 
 /** Where the user named no gateway the engine does not tell it, but it was the first address that it asked for. */
 function learnUnnamedGateway(draft: State, network: string, text: string): Change[] {
-  const pool = draft.pools.get(`weave:${text}`);
+  const pool = poolAt(draft, text);
   if (!pool) return [];
   const { first } = hostBounds(cidr(text), cidr(pool.range ?? text));
   return learnLease(draft, draft.network(network), formatAddress({ family: cidr(text).family, value: first }));
@@ -116,5 +116,8 @@ function learnEndpoint(
     take(createEndpoint(draft, { ...rest, network, ...(draft.macOwner(network, mac) ? {} : { mac }) }).changes);
     if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);
   }
-  if (seen.container) take(nameEndpoint(draft, seen.id, seen.container));
+  const { container: known } = draft.endpoint(seen.id);
+  // A view tells a container's name only: what else it is called by stays known.
+  if (seen.container && (seen.container.id !== known?.id || seen.container.name !== known.name))
+    take(nameEndpoint(draft, seen.id, seen.container));
 }

@@ -1,12 +1,15 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
   type Change,
   type Endpoint,
   type Lease,
+  type Name,
   type Network,
   type Peer,
   type Pool,
@@ -21,9 +24,14 @@ import { portName } from './names.ts';
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
 
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex {
+/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
+export interface Grid {
   readonly cidr: Cidr;
+  readonly grownFrom: readonly Cidr[];
+}
+
+/** A pool with what is taken of it, for the allocator. */
+export interface PoolIndex extends Grid {
   /** Who holds an address: an endpoint's id, or '' where an engine does. */
   readonly taken: Map<bigint, string>;
   /** Nothing below it is free; see `ipam.ts`. */
@@ -45,6 +53,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly names = new Map<string, Name>();
   readonly grants = new Grants();
   /** This host. */
   readonly self: string;
@@ -68,6 +77,7 @@ export class State {
     cell: this.cells,
     lease: this.leases,
     endpoint: this.endpoints,
+    name: this.names,
   };
 
   constructor(self: string) {
@@ -77,6 +87,11 @@ export class State {
   /** The cluster that this host belongs to; undefined while it is alone. */
   get cluster(): string | undefined {
     return this.selves.get(SELF)?.cluster;
+  }
+
+  /** What the names of this host's containers end in; undefined where they have none. */
+  get domain(): string | undefined {
+    return this.selves.get(SELF)?.domain;
   }
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
@@ -112,7 +127,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -188,12 +203,13 @@ export class State {
     for (const change of changes) {
       const table = this.#tables[change.table];
       const before = table.get(change.id);
-      // What is taken of a pool stays so.
-      const isAgain = change.table === 'pool' && before !== undefined && change.record !== null;
-      if (!isAgain) this.#index(change, before, false);
+      // What is taken of a pool stays so, also as it grows.
+      const again = change.table === 'pool' && before !== undefined ? change.record : null;
+      if (again) Object.assign(this.poolIndex(change.id), gridOf(again), { lowest: 0n });
+      else this.#index(change, before, false);
       if (change.record === null) table.delete(change.id);
       else table.set(change.id, change.record);
-      if (!isAgain) this.#index(change, change.record ?? undefined, true);
+      if (!again) this.#index(change, change.record ?? undefined, true);
       this.grants.note(change);
     }
   }
@@ -221,7 +237,7 @@ export class State {
 
   #indexPool(id: string, pool: Pool, enter: boolean): void {
     if (enter) {
-      this.#poolIndex.set(id, { cidr: cidr(pool.cidr), taken: new Map(), lowest: 0n, cells: [] });
+      this.#poolIndex.set(id, { ...gridOf(pool), taken: new Map(), lowest: 0n, cells: [] });
     } else this.#poolIndex.delete(id);
   }
 
@@ -238,7 +254,8 @@ export class State {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
     count(this.#members, network, endpoint.peer, enter);
-    if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
+    const place = placeOf(sandbox);
+    if (place) mark(this.#bySandbox, place, id, enter);
     // Of another host's container this one's engine knows nothing.
     if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
@@ -273,6 +290,12 @@ export class State {
   }
 }
 
+const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
+function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
+  if (sandbox?.kind === 'engine') return sandbox.key;
+  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
+}
+
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
   if (enter) index.set(key, id);
   else if (index.get(key) === id) index.delete(key);
@@ -284,13 +307,4 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}
-
-function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
-  const counts = index.get(key) ?? new Map<string, number>();
-  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
-  if (sum > 0) counts.set(id, sum);
-  else counts.delete(id);
-  if (counts.size > 0) index.set(key, counts);
-  else index.delete(key);
 }

@@ -49,10 +49,12 @@ function reservedOf(state: State, { id, reserved }: Held): string[] {
   return texts.map((text) => `${id} ${text}`);
 }
 
-/** One that nobody named is the first address that the engine asked for. */
+/** One that nobody named is the first address that the engine asked for, of the subnet as it was then. */
 const gatewaysOf = (state: State, { subnets }: Network): string[] =>
-  subnets.map(({ cidr: text, gateway, pool }) => {
-    if (gateway) return gateway;
-    const range = pool && state.pools.get(pool)?.range;
-    return formatAddress({ family: cidr(text).family, value: hostBounds(cidr(text), cidr(range ?? text)).first });
+  subnets.flatMap(({ cidr: now, gateway, pool }) => {
+    if (gateway) return [gateway];
+    const { range, grownFrom = [] } = state.pools.get(pool ?? '') ?? {};
+    return [now, ...grownFrom].map((text) =>
+      formatAddress({ family: cidr(text).family, value: hostBounds(cidr(text), cidr(range ?? text)).first }),
+    );
   });

@@ -19,7 +19,7 @@ interface Step extends Numbers {
 
 /** How often each is chosen. */
 const WEIGHTS: Record<Step['verb'], number> = {
-  ...{ create: 3, remove: 1, resize: 2, attach: 10, detach: 4, remote: 4 },
+  ...{ create: 3, remove: 1, resize: 2, grow: 2, attach: 10, detach: 4, remote: 4 },
   ...{ adopt: 6, name: 1, forget: 1, endpoint: 8, join: 6, publish: 2, leave: 2, delete: 2, called: 2 },
   ...{ meddle: 10, impostor: 1, stranger: 2, rename: 2, stray: 2, ends: 1, starts: 1 },
   ...{ failure: 1, crash: 5, restart: 1, pass: 4 },

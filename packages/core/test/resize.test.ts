@@ -1,4 +1,4 @@
-import { type Change, linksOf, resize, resizedNetworks, type State } from '@weave/core';
+import { type Change, partsOf, resize, resizedNetworks, type State } from '@weave/core';
 import { render } from '@weave/core/testing';
 import t from 'tap';
 import {
@@ -36,9 +36,9 @@ const withMtu = (state: State, mtu: number): Change[] => {
 async function resized(state: State, kernel: Awaited<ReturnType<typeof kernelFor>>, mtu: number): Promise<string> {
   const changes = withMtu(state, mtu);
   const networks = resizedNetworks(state, changes);
-  const old = linksOf(state, networks);
+  const old = partsOf(state, networks);
   state.apply(changes);
-  const batches = resize(old, linksOf(state, networks));
+  const batches = resize(old, partsOf(state, networks));
   await kernel.apply(batches);
   return readable(render(batches.flat()), state);
 }

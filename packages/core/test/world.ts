@@ -8,8 +8,8 @@ import {
   desired,
   type Failure,
   leaveEndpoint,
-  linksOf,
   type Op,
+  partsOf,
   plan,
   queries,
   resize,
@@ -73,10 +73,10 @@ export class World {
     const before = resources();
     const undo = this.state.inverse(changes);
     const resized = resizedNetworks(this.state, changes);
-    const old = linksOf(this.state, resized);
+    const old = partsOf(this.state, resized);
     this.commit(changes);
     const after = resources();
-    const made = linksOf(this.state, resized);
+    const made = partsOf(this.state, resized);
     // What could not be resized is left to the next full pass.
     const applied = (await this.apply([...resize(old, made), transition(before, after)])).at(-1);
     if (!applied?.failed) return;
@@ -127,7 +127,10 @@ export function digest(state: State): string {
     ...endpoints.flatMap((e) => [
       ...e.addresses.map((a) => `${a} ${state.addressOwner(e.network, a.split('/')[0]!)}`),
       `${e.mac} ${state.macOwner(e.network, e.mac)}`,
-      ...[e.sandbox?.kind === 'engine' ? e.sandbox.key : e.sandbox?.id, e.container?.id].map((key) =>
+      ...[
+        e.sandbox?.kind === 'engine' ? e.sandbox.key : e.sandbox?.kind === 'netns' ? e.sandbox.id : undefined,
+        e.container?.id,
+      ].map((key) =>
         key
           ? `${key} ${state
               .endpointsIn(key)

@@ -12,5 +12,6 @@ export { cutPower } from './power.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export { random } from './random.ts';
 export { learn, recordsOf, told } from './records.ts';
+export { traces } from './traces.ts';
 export type { Underlay, UnderlayOptions } from './underlay.ts';
 export { quiet, settled, switchLinks, witness } from './witness.ts';

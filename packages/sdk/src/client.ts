@@ -1,12 +1,16 @@
 /** What a program needs that only talks to the daemon: quick to load, as a command has to be. */
 export {
   asWeaveError,
+  type Code,
+  DEFAULT_DOMAIN,
+  DEFAULT_NETWORK,
   type Endpoint,
   FACES,
   isWeaveError,
   NETWORK_OPTIONS,
   type Network,
   type PublishedPort,
+  parseAddressRequest,
   WeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';

@@ -10,9 +10,9 @@ import {
   type FirewallRules,
   type HostStore,
   hasGateway,
-  linksOf,
   type Network,
   type Op,
+  partsOf,
   resize,
   resizedNetworks,
   type State,
@@ -56,6 +56,8 @@ export interface Host {
   others?: Others | undefined;
   /** Whether what is heard of a link of the switch may be what a verb just did. */
   isEcho(link: string): boolean;
+  /** Tells who follows what happens. */
+  emit(event: WeaveEvent): void;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -127,16 +129,17 @@ export function createHost(parts: Parts): Host {
     const before = touched(state, carry, also);
     const undo = state.inverse(carry.changes);
     const resized = resizedNetworks(state, carry.changes);
-    const old = linksOf(state, resized);
+    const old = partsOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
     const after = touched(state, carry, also);
-    const made = linksOf(state, resized);
+    const made = partsOf(state, resized);
     const sizes = resize(old, made);
     const ops = [...transition(before, after), ...(carry.announce ?? [])];
     const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
+    if (resized.length > 0) await reconciler.catchUp();
     try {
       if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
       if (filtered || touchesFirewall(state, carry, also)) await filter();
@@ -166,14 +169,15 @@ export function createHost(parts: Parts): Host {
     const also = consequences(state, carry.changes);
     const before = touched(state, carry, also);
     const resized = resizedNetworks(state, carry.changes);
-    const old = linksOf(state, resized);
+    const old = partsOf(state, resized);
     const filtered = touchesFirewall(state, carry, also);
     commit(carry.changes);
-    const sizes = resize(old, linksOf(state, resized));
+    const sizes = resize(old, partsOf(state, resized));
     const ops = transition(before, touched(state, carry, also));
     const answers = await apply([...sizes, ops]);
     const applied = answers.at(-1);
     mendSizes(answers.slice(0, sizes.length));
+    if (resized.length > 0) await reconciler.catchUp();
     if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
     if (filtered || touchesFirewall(state, carry, also))
       await inBackground(log, 'the packet filter could not be set', filter);
@@ -237,18 +241,20 @@ export function createHost(parts: Parts): Host {
       trustRecords,
       inTurn,
       isEcho,
+      emit,
       end,
     },
   };
   return host;
 }
 
-/** Whether what a verb touches has Weave for its gateway: only then is the packet filter concerned. */
+/** Whether what a verb touches has Weave for its gateway, or is this host itself: only then is the packet filter concerned. */
 function touchesFirewall(
   state: State,
   { networks = [], endpoints = [], published = [] }: Carry,
   also: Consequences,
 ): boolean {
+  if (endpoints.some((id) => state.endpoints.get(id)?.sandbox?.kind === 'host')) return true;
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
   const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),
@@ -266,7 +272,8 @@ const orphans = (state: State, undo: readonly Change[]): Change[] =>
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
   // What an engine has of a network is part of it.
   if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
-  if (table !== 'network' && table !== 'endpoint') return [];
-  const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
+  if (table !== 'network' && table !== 'endpoint' && table !== 'name' && table !== 'peer') return [];
+  const { networks: network, endpoints: endpoint, names: name, peers: peer } = state;
+  const existed = { network, endpoint, name, peer }[table].has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
 }

@@ -1,12 +1,14 @@
 import {
   type Batch,
   type Change,
+  caughtUp,
   type Datapath,
   deleteEndpoint,
   desired,
   type Failure,
   goneHandovers,
   leaveEndpoint,
+  outgrown,
   plan,
   queries,
   STRAYS,
@@ -45,6 +47,8 @@ export interface Reconciler {
   pass(): Promise<Failure[]>;
   /** The same for what some links of the switch are about, only. */
   mend(links: readonly string[]): Promise<void>;
+  /** What engines set up before a subnet grew is as large as that; what fails, as it is just moved, is left to a pass. */
+  catchUp(): Promise<void>;
   /** Sets a packet filter again if somebody changed it. */
   mendFilter(where: Where): Promise<void>;
   /** What a full pass would repair, and why. */
@@ -136,6 +140,12 @@ export function createReconciler(parts: Parts): Reconciler {
 
   const changedFilter = (where: Where) => `the packet filter or the routing of the ${where} was changed`;
 
+  async function catchUp(): Promise<void> {
+    const due = outgrown(state);
+    const applied = await datapath.apply(due.map(({ op }) => [op]));
+    for (const [index, each] of due.entries()) if (!applied[index]!.failed) commit(caughtUp(state, each));
+  }
+
   async function pass(): Promise<Failure[]> {
     const { isLeft, error } = forgetGoneSandboxes(state.endpoints.keys());
     const wanted = desired(state);
@@ -149,7 +159,7 @@ export function createReconciler(parts: Parts): Reconciler {
     const broken = new Set(batches.map(({ key }) => key));
     for (const key of failing.keys()) if (!broken.has(key) && !key.endsWith(FILTER)) failing.delete(key);
     const failures = await repair(batches, isNew);
-    await allOf([() => mendFilter('switch'), () => mendFilter('host'), filters.host.set]);
+    await allOf([catchUp, () => mendFilter('switch'), () => mendFilter('host'), filters.host.set]);
     if (error) throw error;
     return failures;
   }
@@ -168,6 +178,7 @@ export function createReconciler(parts: Parts): Reconciler {
   return {
     repairs,
     pass: () => inTurn(pass, []),
+    catchUp,
     mend: (links) => inTurn(() => mend(links), undefined),
     mendFilter: (where) => inTurn(() => mendFilter(where), undefined),
     async differences() {

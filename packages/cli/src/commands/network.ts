@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { NETWORK_OPTIONS, type Network, type NetworkDetails, type Weave, WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
-import { examples } from '../options.ts';
+import { collect, examples } from '../options.ts';
 import { print, table } from '../output.ts';
 
 interface CreateOptions extends CommonOptions {
@@ -13,17 +13,17 @@ interface CreateOptions extends CommonOptions {
   internal?: boolean;
 }
 
-const collect = (value: string, others: string[] = []) => [...others, value];
 const KNOWN = Object.entries(NETWORK_OPTIONS)
   .map(([name, { values }]) => `  ${name}=<${values}>`)
   .join('\n');
 
 export const networkCommand = (): Command =>
   new Command('network')
-    .description('make, list, show and remove networks')
+    .description('make, list, show, grow and remove networks')
     .addCommand(createCommand())
     .addCommand(listCommand())
     .addCommand(inspectCommand())
+    .addCommand(growCommand())
     .addCommand(removeCommand())
     .addHelpText('after', examples('weave network create blue', 'weave network ls', 'weave network rm blue'));
 
@@ -123,6 +123,21 @@ function render({ endpoints, subnets, ...network }: NetworkDetails): string {
     ...endpoints.map((e) => ['endpoint:', [e.container?.name ?? e.id.slice(0, 12), e.mac, ...e.addresses].join(' ')]),
   ]);
 }
+
+const growCommand = () =>
+  daemonClient('grow')
+    .description('make a subnet of a network larger, while it is in use')
+    .argument('<network>', 'name or id')
+    .argument('<subnet>', 'what the subnet is to be, and what it is now lies in')
+    .addHelpText(
+      'after',
+      '\nThe gateway stays, and so does the part that --ip-range named. What docker network inspect shows stays too.',
+    )
+    .addHelpText('after', examples('weave network grow blue 10.9.0.0/23', 'weave network grow --json blue 10.9.0.0/16'))
+    .action(async (network: string, subnet: string, options: CommonOptions) => {
+      const grown = await withDaemon(options, (weave) => weave.networks.grow(network, subnet));
+      print(grown, options.json, ({ subnets }) => subnets.map((s) => s.cidr).join(' '));
+    });
 
 const removeCommand = () =>
   daemonClient('rm')

@@ -23,6 +23,7 @@ export const psCommand = (): Command =>
       print(found, options.json, () => shown.map(line).join('\n'));
     });
 
+const EXPOSED = 'weave:expose';
 type Shown = [name: string, endpoint: Endpoint];
 
 /** Those that were asked for, as 2.8 shows them: in that order, and by the words that they were asked for with. */
@@ -33,14 +34,21 @@ const shownOf = (endpoints: readonly Endpoint[], containers: readonly string[]):
         endpoints.filter((e) => isNamed(e, word)).map((e): Shown => [word.slice(0, 12), e]),
       );
 
-const nameOf = ({ container, sandbox, id }: Endpoint): string =>
-  container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
+function nameOf({ container, sandbox, id }: Endpoint): string {
+  if (sandbox?.kind === 'host') return EXPOSED;
+  if (sandbox?.kind === 'bridge') return `bridge:${sandbox.bridge}`;
+  return container?.id.slice(0, 12) ?? (sandbox?.kind === 'netns' ? sandbox.path : id.slice(0, 12));
+}
 
-const isNamed = ({ container }: Endpoint, word: string) =>
-  container !== undefined && (container.name === word || (word.length >= 4 && container.id.startsWith(word)));
+function isNamed(endpoint: Endpoint, word: string): boolean {
+  const { container } = endpoint;
+  if (!container) return nameOf(endpoint) === word;
+  return container.name === word || (word.length >= 4 && container.id.startsWith(word));
+}
 
-/** By code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
-const byName = (a: Endpoint, b: Endpoint) => order(nameOf(a), nameOf(b)) || order(a.id, b.id);
+/** The host itself first, then by code units: collation would load ICU's tables first, which takes as long as asking the daemon. */
+const byName = (a: Endpoint, b: Endpoint) =>
+  Number(nameOf(b) === EXPOSED) - Number(nameOf(a) === EXPOSED) || order(nameOf(a), nameOf(b)) || order(a.id, b.id);
 
 const order = (a: string, b: string) => (a < b ? -1 : Number(a > b));
 

@@ -93,6 +93,25 @@ export const linkCases = [
     same((await link(HOST, 'whcontract'))?.mtu, 1290, 'not moved yet');
   }),
 
+  contractCase(
+    'a pair: the prefix length of an address at its other end',
+    async ({ does, fails, sees, newNamespace }) => {
+      const netns = await newNamespace();
+      const readdress = (text: string) =>
+        ({ op: 'setPeer', netns: SWITCH, name: PORT, peer: netns, address: text }) as const;
+      const addresses = async () => (await sees(netns)).addresses.map((each) => each.address).sort();
+      await does(bridge(), veth(netns), address(netns, '10.9.0.5/24'), address(netns, 'fd00:9::5/112'));
+      await does(route(netns, '0.0.0.0/0', { gateway: '10.9.0.1' }), route(netns, '::/0', { gateway: 'fd00:9::1' }));
+      for (const op of [readdress('10.9.0.5/23'), readdress('fd00:9::5/104')]) await does(op, op);
+      same(await addresses(), ['10.9.0.5/23', 'fd00:9::5/104'], 'set');
+      const seen = (await sees(netns)).routes.filter((r) => r.gateway).map((r) => `${r.destination} ${r.gateway}`);
+      same(seen.sort(), ['0.0.0.0/0 10.9.0.1', '::/0 fd00:9::1'], 'what it leads to is there');
+      await does(readdress('10.9.0.6/23'));
+      same(await addresses(), ['10.9.0.5/23', 'fd00:9::5/104'], 'none is given to it');
+      same((await fails(readdress('10.9.0.5'))).code, 'EINVAL', 'not an address with a prefix length');
+    },
+  ),
+
   contractCase('a pair: between two bridges', async ({ does, fails, link }) => {
     const peer = { netns: SWITCH, name: 'wtcontract', mtu: 1430, master: 'wbother', up: true };
     const trunk = veth(SWITCH, { peer });

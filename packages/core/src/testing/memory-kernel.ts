@@ -123,6 +123,14 @@ export class MemoryLink {
     if (gone.family === 4 && !this.addresses.some((other) => familyOf(other) === 4)) this.dropFamily(4);
   }
 
+  /** Another prefix length for an address that is there. */
+  readdress(text: string): void {
+    const wanted = cidr(text);
+    const isIt = (other: string) => cidr(other).family === wanted.family && cidr(other).value === wanted.value;
+    if (!this.addresses.some(isIt)) return;
+    this.addresses = [...this.addresses.filter((other) => !isIt(other)), formatCidr(wanted)];
+  }
+
   isOnLink(gateway: string): boolean {
     const wanted = cidr(`${gateway}/${familyOf(gateway) === 4 ? 32 : 128}`);
     return this.addresses.some((text) => sizeOf(cidr(text)) > 1n && contains(cidr(text), wanted));

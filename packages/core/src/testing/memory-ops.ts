@@ -71,14 +71,15 @@ function checkText(op: Op): void {
   };
   if ('mac' in op && op.mac !== undefined && !MAC.test(op.mac)) refuse('mac', op.mac);
   if (op.op === 'addVeth' && op.peer.mac !== undefined && !MAC.test(op.peer.mac)) refuse('peer.mac', op.peer.mac);
-  if ('address' in op) {
-    const withLength = op.op === 'addAddress' || op.op === 'deleteAddress';
-    if (!(withLength ? parseCidr(op.address) : parseAddress(op.address))) refuse('address', op.address);
-  }
+  if ('address' in op && op.address !== undefined && !isAddress(op.op, op.address)) refuse('address', op.address);
   if (op.op === 'addRoute' && !parseCidr(op.destination)) refuse('destination', op.destination);
   if ((op.op === 'addFdb' || op.op === 'deleteFdb') && !leadsSomewhere(op)) refuse('destination', op.destination ?? '');
   if (op.op === 'addVxlan' && !(op.vni >= 0 && op.vni < 2 ** 24)) refuse('vni', `${op.vni}`);
 }
+
+const WITH_LENGTH: readonly Op['op'][] = ['addAddress', 'deleteAddress', 'setPeer'];
+const isAddress = (op: Op['op'], text: string) =>
+  (WITH_LENGTH.includes(op) ? parseCidr(text) : parseAddress(text)) !== undefined;
 
 const leadsSomewhere = ({ mac, destination }: On<'addFdb' | 'deleteFdb'>) =>
   destination === undefined ? !isList(mac) : parseAddress(destination) !== undefined;
@@ -168,12 +169,13 @@ function setLink(kernel: MemoryKernel, op: On<'setLink'>): void {
   if (op.up !== undefined) link.setUp(op.up);
 }
 
-function setPeer(kernel: MemoryKernel, { netns, name, mtu, peer }: On<'setPeer'>): void {
+function setPeer(kernel: MemoryKernel, { netns, name, mtu, address, peer }: On<'setPeer'>): void {
   const far = kernel.link(netns, name).peer;
   const places = [peer, HOST].map((path) => kernel.namespaces.get(path));
   if (!far || !places.includes(far.netns))
     throw new Errno('ENODEV', `the other end of "${name}" is not in ${peer}`, { link: name });
-  far.mtu = mtu;
+  far.mtu = mtu ?? far.mtu;
+  if (address !== undefined) far.readdress(address);
 }
 
 function mustBeUp(link: MemoryLink): void {

@@ -51,7 +51,7 @@ function words(op: Op): (string | number)[] {
     case 'setLink':
       return setWords(op);
     case 'setPeer':
-      return [op.name, 'in', op.peer, 'mtu', op.mtu];
+      return [op.name, 'in', op.peer, ...(op.mtu ? ['mtu', op.mtu] : []), ...(op.address ? [op.address] : [])];
     case 'deleteLink':
     case 'retireLink':
       return [op.name];

@@ -83,8 +83,9 @@ function nothingIsLeft({ state, engine }: Playground): void {
 function isGateway(state: State, { pool, address }: Lease): boolean {
   const subnet = state.networkOfPool(pool)?.subnets.find((s) => s.pool === pool);
   if (!subnet) return false;
-  const { family } = cidr(subnet.cidr);
-  return [subnet.gateway, formatAddress({ family, value: hostBounds(cidr(subnet.cidr)).first })].includes(address);
+  const texts = [subnet.cidr, ...(state.pools.get(pool)?.grownFrom ?? [])];
+  const firsts = texts.map((text) => formatAddress({ ...cidr(text), value: hostBounds(cidr(text)).first }));
+  return [subnet.gateway, ...firsts].includes(address);
 }
 
 /** What a verb has just done is right, whatever else is wrong. But with a stray address all is asked for again. */

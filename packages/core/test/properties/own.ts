@@ -2,9 +2,13 @@ import {
   attach,
   attachmentOf,
   type Change,
+  cidr,
   createNetwork,
   detach,
   type Endpoint,
+  formatCidr,
+  growNetwork,
+  networkOf,
   parseAddressRequest,
   removeNetwork,
 } from '@weave/core';
@@ -75,6 +79,13 @@ export const ownVerbs = {
     const network = of(networks(w), a);
     const record = { ...network, mtu: of([1280, 1430, 8950], b) };
     await w.verb([{ table: 'network', id: network.id, record }], { networks: [network.id] });
+  },
+  async grow(w, { a, b, c }) {
+    const network = of(networks(w), a);
+    const text = cidr(of(network.subnets, b).cidr);
+    const length = Math.max(8, text.length - (c % 4));
+    const { changes } = growNetwork(w.state, network.name, formatCidr(networkOf({ ...text, length })), w.now);
+    await w.verb(changes, { networks: [network.id] });
   },
   async remove(w, { a, b }) {
     const unused = networks(w).filter((n) => n.owner === 'weave' && w.state.endpointsOf(n.id).length === 0);

@@ -73,7 +73,7 @@ function hasRoom({ host: { state } }: Context, { pool, within, except }: CellNee
 
 /** The cell around one address, when nobody owns it. */
 function freeAround({ host }: Context, { pool, within }: CellNeeded, owned: readonly Owned[]): Cidr | undefined {
-  const cell = cellOf(host.state.poolIndex(pool).cidr, within);
+  const cell = cellOf(host.state.poolIndex(pool), within);
   return owned.some((o) => contains(o.cell, within) || formatCidr(o.cell) === formatCidr(cell)) ? undefined : cell;
 }
 
@@ -85,13 +85,13 @@ function freeInside(
   tries: number,
 ): Cidr | undefined {
   const { state } = context.host;
-  const whole = state.poolIndex(pool).cidr;
+  const index = state.poolIndex(pool);
   const busy = new Set(owned.map(({ cell }) => formatCidr(cell)));
   // Whoever is there may not have come yet to a directory that was made anew.
   const others = context.settlesAt > 0 ? addressesElsewhere(context, pool) : [];
-  for (const text of others) busy.add(formatCidr(cellOf(whole, cidr(text))));
+  for (const text of others) busy.add(formatCidr(cellOf(index, cidr(text))));
   const spread = tries === 0 ? 0 : Number.parseInt(state.self.slice(0, 6), 16) % 4 ** Math.min(tries, 6);
-  return freeCell(whole, within, busy, spread);
+  return freeCell(index, within, busy, spread);
 }
 
 const addressesElsewhere = ({ host: { state } }: Context, pool: string): string[] =>

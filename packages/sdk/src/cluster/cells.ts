@@ -59,8 +59,8 @@ async function takeBack(
   owners: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { state } = context.host;
-  const whole = state.poolIndex(pool).cidr;
-  const around = formatCidr(cellOf(whole, cell));
+  const index = state.poolIndex(pool);
+  const around = formatCidr(cellOf(index, cell));
   const keyOf = (text: string) => keys.cell(pool, text);
   const mine = { key: keyOf(formatCidr(cell)), value: state.self };
   if (around !== formatCidr(cell)) {
@@ -69,7 +69,7 @@ async function takeBack(
   }
   const given = [...state.leases.values()]
     .filter(
-      (lease) => lease.pool === pool && lease.peer && around === formatCidr(cellOf(whole, address(lease.address))),
+      (lease) => lease.pool === pool && lease.peer && around === formatCidr(cellOf(index, address(lease.address))),
     )
     .map((lease) => ({ text: formatCidr(single(address(lease.address))), value: lease.peer! }))
     .filter(({ text }) => !owners.has(text))

@@ -1,13 +1,14 @@
 import { type Change, type Endpoint, keys, unpooled, WeaveError, type Write } from '@weave/core';
 import { inBackground } from '../log.ts';
 import { type Context, chunks, commitAsMember, isThere, settled, unreachable } from './context.ts';
+import type { Definitions } from './definitions.ts';
 import { giveUp } from './give-up.ts';
 
 /** A decision that was made possible by a claim is carried out within this time, or never. */
 const UNUSED_MS = 10_000;
 
 /** Addresses that no pool has: an engine's own IPAM gave them, or a person. Each is one host's, by a key of its own. */
-export function createClaims(context: Context) {
+export function createClaims(context: Context, definitions: Pick<Definitions, 'asKnown'>) {
   const { host, directory, timers } = context;
   const { state, log } = host;
   const held = new Set<string>();
@@ -29,13 +30,33 @@ export function createClaims(context: Context) {
       if (held.has(key)) continue;
       if (!context.reachable)
         throw unreachable(`${inKey(key).address} may be in use elsewhere: the directory does not answer`);
-      const done = await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: state.self }]);
-      const owner = done === undefined ? isThere((await directory.list(key)).entries, key)?.value : state.self;
+      const owner = await tryOne(key);
       if (owner === state.self) held.add(key);
-      // Given up just now.
-      else lost.set(key, owner ?? '');
+      else if (owner !== undefined) lost.set(key, owner);
     }
     return lost;
+  }
+
+  /** Whose it is then. Undefined: nobody's, as it is of a subnet that has grown, and who asked decides anew. */
+  async function tryOne(key: string): Promise<string | undefined> {
+    const { network, address } = inKey(key);
+    for (;;) {
+      const revision = await definitions.asKnown(network);
+      if (unpooled(state, { network, addresses: [`${address}/${address.includes(':') ? 128 : 32}`] }).length === 0)
+        return undefined;
+      const when = [
+        { key, revision: 0 },
+        { key: keys.network(network), revision },
+      ];
+      const writes = [
+        { key, value: state.self },
+        { key: keys.claimed(network), value: state.self },
+      ];
+      if ((await commitAsMember(context, when, writes)) !== undefined) return state.self;
+      const owner = isThere((await directory.list(key)).entries, key)?.value;
+      if (owner !== undefined) return owner;
+      // Given up just now, or its network was changed.
+    }
   }
 
   async function take(list: readonly string[] = missing()): Promise<void> {

@@ -1,13 +1,18 @@
 import {
+  address,
   type Change,
+  type Condition,
   dropNetwork,
   dropPool,
   type Entry,
+  fail,
   isDefinition,
+  isSame,
   keys,
   learnDefinitions,
   type Network,
   type News,
+  nameInKey,
   WeaveError,
   type Write,
 } from '@weave/core';
@@ -44,8 +49,7 @@ export function createDefinitions(context: Context) {
     const changes = [...gone, ...learnDefinitions(state, definitionsIn(entries))];
     if (changes.length === 0) return;
     const networks = changes.filter(({ table }) => table === 'network').map(({ id }) => id);
-    const endpoints = changes.filter(({ table }) => table === 'endpoint').map(({ id }) => id);
-    learn(context, { changes, networks, endpoints });
+    learn(context, { changes, networks });
   }
 
   function missingFrom(entries: readonly Entry[]): Change[] {
@@ -71,6 +75,8 @@ export function createDefinitions(context: Context) {
     return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }
 
+  const refresh = async () => tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+
   const definitions = {
     /** What was recorded by a process before, or is in use here and was removed, is not compared yet. */
     unsure: true,
@@ -85,14 +91,19 @@ export function createDefinitions(context: Context) {
             : 'networks cannot be changed: the directory does not answer',
         );
       const removed = changes.flatMap((c) => (c.table === 'network' && c.record === null ? c.id : []));
-      const when = [{ key: keys.guard, revision: guard }, ...removed.map((id) => ({ none: keys.endpoints(id) }))];
+      const when: Condition[] = [
+        { key: keys.guard, revision: guard },
+        ...removed.map((id) => ({ none: keys.endpoints(id) })),
+        ...(await unclaimed(context, changes)),
+      ];
       // A pool that is left over may be made anew at once: each key is written once, as it is in the end.
       const defined = new Map(changes.flatMap((c) => writesOf(state.self, c)).map((write) => [write.key, write]));
-      const writes: Write[] = [{ key: keys.guard, value: state.self }, ...defined.values()];
+      const marks = removed.map((id): Write => ({ key: keys.claimed(id), value: null }));
+      const writes: Write[] = [{ key: keys.guard, value: state.self }, ...defined.values(), ...marks];
       const done = await commitAsMember(context, when, writes);
       if (done === undefined) {
         for (const id of removed) await mustBeUnused(context, id);
-        tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+        await refresh();
         return false;
       }
       if (removed.some((id) => state.isMember(id))) {
@@ -104,6 +115,14 @@ export function createDefinitions(context: Context) {
       if (guard > done) context.missed();
       else guard = done;
       return true;
+    },
+    /** The revision of a network's definition, which is as it is known here, or is from now on. */
+    async asKnown(id: string): Promise<number> {
+      const key = keys.network(id);
+      const entry = isThere((await context.directory.list(key)).entries, key);
+      const subnets = entry && networkIn(entry)?.subnets;
+      if (subnets && !isSame(subnets, state.networks.get(id)?.subnets)) await refresh();
+      return entry?.revision ?? 0;
     },
   };
   return definitions;
@@ -118,6 +137,29 @@ export function writesOf(self: string, change: Change): (Write & { key: string }
     return [{ key, value: JSON.stringify({ ...change.record, origin: change.record.origin ?? self }) }];
   // The cells of a pool are their owners' to give back: one that has not heard yet hands out of them.
   return [{ key, value: null }];
+}
+
+/** What has to hold so that no address is claimed by itself that is of a subnet which grows. Throws whose one is. */
+async function unclaimed(context: Context, changes: readonly Change[]): Promise<Condition[]> {
+  const { directory, host } = context;
+  const { state } = host;
+  const conditions: Condition[] = [];
+  for (const { table, id, record } of changes) {
+    const before = table === 'network' ? state.networks.get(id) : undefined;
+    if (!before || !record || isSame(before.subnets, (record as Network).subnets)) continue;
+    // First what is rewritten with each: what is claimed from now on moves it.
+    const mark = isThere((await directory.list(keys.claimed(id))).entries, keys.claimed(id));
+    const { entries } = await directory.list(keys.claims(id));
+    const taken = entries.find(({ key }) => state.subnetOf(record as Network, address(nameInKey(key))));
+    if (taken)
+      fail(
+        'WEAVE_ADDRESS_IN_USE',
+        `${nameInKey(taken.key)} on network ${before.name} is in use on host ${state.peers.get(taken.value)?.name ?? taken.value}, outside its subnets`,
+        { hint: 'Detach it first, or choose a subnet that it is not in.' },
+      );
+    conditions.push({ key: keys.claimed(id), revision: mark?.revision ?? 0 });
+  }
+  return conditions;
 }
 
 /** Throws who uses a network, on which hosts. */

@@ -122,8 +122,10 @@ export async function joinCluster(context: Context, there: There | undefined, cl
 
 /** This host is of that cluster from now on, and in step with that directory of it. */
 export function belong({ host }: Context, { id: cluster, incarnation }: There): void {
-  const peer = host.state.self;
-  host.commit([{ table: 'self', id: SELF, record: { peer, cluster, incarnation } }]);
+  const { state } = host;
+  host.commit([
+    { table: 'self', id: SELF, record: { ...state.selves.get(SELF), peer: state.self, cluster, incarnation } },
+  ]);
 }
 
 /** Makes the networks of this host and of its cluster the same. */
@@ -153,7 +155,13 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   for (const { id } of lost) await cutOff(context, id);
   const learned = [...dropped, ...added];
   await host.follow({ changes: learned, networks: ids(learned, 'network') });
-  const changes = learnDefinitions(state, shared);
+  // What is told here is newer than what was listed.
+  const told = new Set(added.map(({ id }) => id));
+  const isListed = ({ id }: { id: string }) => !told.has(id);
+  const changes = learnDefinitions(state, {
+    networks: shared.networks.filter(isListed),
+    pools: shared.pools.filter(isListed),
+  });
   await host.follow({ changes, networks: ids(changes, 'network') });
   return lost.length === 0;
 }

@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 /** Verbs come in bursts; one look is enough for them. */
 const LOOK_MS = 500;
 /** Of a cell: with less left than that, another one is taken. */
-const LOW = 4n;
+const LOW = 4;
 
 /** Takes addresses ahead while the directory answers, so that containers start while it does not. */
 export function createPrefetch(context: Context) {
@@ -40,8 +40,8 @@ export function createPrefetch(context: Context) {
   function isLow(pool: string): boolean {
     if (!state.pools.has(pool)) return false;
     const index = state.poolIndex(pool);
-    const cell = sizeOf(cellOf(index.cidr, index.cidr));
-    return index.cells.length > 0 && cell >= LOW && !hasRoomFor(state, pool, Number(cell / LOW));
+    const cell = Math.max(0, ...index.cells.map((each) => Number(sizeOf(cellOf(index, each)))));
+    return cell >= LOW && !hasRoomFor(state, pool, cell / LOW);
   }
 
   return { note, end: () => cancel?.() };

@@ -1,4 +1,4 @@
-import { adoptNetwork, createNetwork, forgetNetwork, removeNetwork, unbindNetwork } from '@weave/core';
+import { adoptNetwork, createNetwork, forgetNetwork, growNetwork, removeNetwork, unbindNetwork } from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Weave } from '../weave.ts';
 import { hostRoutes } from './pools.ts';
@@ -37,6 +37,16 @@ export function networkVerbs(host: Host): Weave['networks'] {
       const network = state.network(idOrName);
       return { ...network, endpoints: state.endpointsOf(network.id) };
     },
+    grow: (idOrName, subnet) =>
+      host.inTurn('networks', () =>
+        host.decide(
+          () => growNetwork(state, idOrName, subnet, host.clock()),
+          async ({ network, changes }) => {
+            if (changes.length > 0) await host.carryOut({ changes, networks: [network.id] });
+            return network;
+          },
+        ),
+      ),
     remove: (idOrName) =>
       host.inTurn('networks', async () => {
         await host.decide(

@@ -74,7 +74,7 @@ export function judge(
     givenUp,
     blame,
     look(machine) {
-      held.set(machine, addressesIn(machine.kernel.listing()));
+      held.set(machine, new Set([...addressesIn(machine.kernel.listing())].map(plain)));
       compare();
     },
     gaveUp: (machine, fields) => void givenUp.add(`${machine.name} ${(fields as { container: string }).container}`),
@@ -87,7 +87,7 @@ function addressesIn(listing: string): Set<string> {
   let link = '';
   for (const line of listing.split('\n')) {
     link = /^ {2}veth (ethwe\S*)/.exec(line)?.[1] ?? (/^ {2}\S/.test(line) ? '' : link);
-    const address = link && /^ {4}address ([^/]+)/.exec(line)?.[1];
+    const address = link && /^ {4}address (\S+)/.exec(line)?.[1];
     if (address) found.add(`${link} ${address}`);
   }
   return found;
@@ -160,18 +160,18 @@ export async function disagreements(
     );
     claims.push(...loose.map((key) => `${key} ${id}`));
     const inKernel = [...addressesIn(kernel.listing())].map((text) => text.split(' ')[1]).sort();
-    const recorded = attached
-      .filter((e) => e.sandbox?.kind === 'netns')
-      .flatMap((e) => e.addresses.map((a) => a.split('/')[0]));
+    const recorded = attached.filter((e) => e.sandbox?.kind === 'netns').flatMap((e) => e.addresses);
     expect(inKernel, recorded.sort(), `${name} has in its kernel what is recorded`);
     for (const [key, addresses] of promised) {
       const [host, network, container] = key.split(' ');
       if (host !== name || givenUp.has(`${name} ${container}`)) continue;
       const wanted = networks.find((n) => n.name === network)?.id;
       const { id: full } = containers.get(container!)!;
-      const has = own.find((e) => e.network === wanted && e.container?.id === full)?.addresses ?? [];
+      const on = own.find((e) => e.network === wanted && e.container?.id === full);
+      // With the prefix length of a subnet that may have grown.
+      const has = (on?.addresses ?? []).map(plain);
       expect(
-        addresses.filter((a) => !has.includes(a)),
+        addresses.filter((a) => !has.includes(plain(a))),
         [],
         `${key} still has what it was promised`,
       );
@@ -199,6 +199,8 @@ export async function disagreements(
   for (const { key } of under(keys.allCells)) cidr(cidrInKey(key));
   return found;
 }
+
+const plain = (text: string) => text.split('/')[0]!;
 
 function inside(subnet: string, text: string): boolean {
   const [outer, inner] = [cidr(subnet), cidr(text)];

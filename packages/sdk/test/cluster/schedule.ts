@@ -6,6 +6,16 @@ type Step = (world: World) => void | Promise<void>;
 
 const NETWORKS = ['weave', 'weave', 'blue', 'tiny', 'green'] as const;
 const SUBNETS: Record<string, string> = { blue: '10.9.0.0/24', tiny: '10.10.0.0/28', green: '10.9.0.0/25' };
+/** `blue` and `green` are in each other's way. */
+const GROWN = [
+  ['blue', '10.9.0.0/23'],
+  ['blue', '10.8.0.0/15'],
+  ['tiny', '10.10.0.0/26'],
+  ['tiny', '10.10.0.0/20'],
+  ['green', '10.9.0.0/24'],
+  ['green', '10.9.0.0/22'],
+  ['weave', '10.32.0.0/11'],
+] as const;
 const CONTAINERS = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6'] as const;
 
 const anyHost = (w: World): Machine => w.pick(w.machines);
@@ -33,6 +43,8 @@ const STEPS: Record<string, [weight: number, step: Step]> = {
   attach: [14, (w) => attach(w, [])],
   'attach explicit': [6, (w) => attach(w, [explicitIn(w)])],
   'attach loose': [4, (w) => attach(w, [`192.168.7.${1 + w.virtual.random(3)}/24`])],
+  // Of no subnet, until one grows.
+  'attach beside': [2, (w) => attach(w, [`10.${9 + w.virtual.random(2)}.1.${1 + w.virtual.random(4)}/24`])],
   detach: [
     8,
     (w) => {
@@ -53,6 +65,15 @@ const STEPS: Record<string, [weight: number, step: Step]> = {
       const name = w.pick(['blue', 'tiny', 'green']);
       w.ask(anyHost(w), `create ${name}`, async (weave) => {
         await weave.networks.create({ name, subnets: [{ cidr: SUBNETS[name]! }] });
+      });
+    },
+  ],
+  grow: [
+    3,
+    (w) => {
+      const [name, text] = w.pick([...GROWN]);
+      w.ask(anyHost(w), `grow ${name} to ${text}`, async (weave) => {
+        await weave.networks.grow(name, text);
       });
     },
   ],
