@@ -32,10 +32,11 @@ export async function runningDaemon(docker: Docker): Promise<Docker.ContainerIns
 }
 
 /**
- * NET_ADMIN: links, addresses, routes, packet filters. NET_RAW: to announce addresses that move. SYS_ADMIN: to enter the
- * network namespaces of containers, and to pin the switch’s. SYS_PTRACE: to open those of processes that are not its own.
+ * NET_ADMIN: links, addresses, routes, packet filters. NET_BIND_SERVICE: to answer for names at port 53. NET_RAW: to
+ * announce addresses that move. SYS_ADMIN: to enter the network namespaces of containers, and to pin the switch’s.
+ * SYS_PTRACE: to open those of processes that are not its own.
  */
-export const CAPABILITIES = ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE'];
+export const CAPABILITIES = ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE'];
 
 /** The engine's own list without /proc/sys, where routing is turned on. */
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sysrq-trigger'];
