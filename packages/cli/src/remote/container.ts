@@ -87,10 +87,19 @@ function bindsOf(dirs: readonly string[]): string[] {
   return ['/run', ...dirs.filter((dir) => !below(dir))].map((dir) => `${dir}:${dir}:rshared`);
 }
 
-/** The last lines that a container wrote. */
+/** The last lines that a container wrote: from where a command of ours says what is wrong, if it does. */
 export async function lastWords(container: Docker.Container): Promise<string> {
   const framed = await container.logs({ stdout: true, stderr: true, tail: 20 }).catch(() => Buffer.alloc(0));
-  return unframed(framed as unknown as Buffer).trim();
+  const lines = unframed(framed as unknown as Buffer)
+    .trim()
+    .split('\n');
+  const at = lines.findLastIndex((line) => line.startsWith('weave: '));
+  return (
+    lines
+      .slice(Math.max(at, 0))
+      .join('\n')
+      .replace(/^weave: /, '') || 'it said nothing'
+  );
 }
 
 /** Each piece of output has a header of 8 bytes, its length the last 4 of them. */
