@@ -27,7 +27,11 @@ export const packages = {
     // It starts what they built rather than importing it; declared so that they are built first.
     declaresUnused: true,
   },
-  '@weave/bench': { folder: 'tools/bench', mayImport: ['@weave/core', '@weave/sdk', '@weave/e2e'], private: true },
+  '@weave/bench': {
+    folder: 'tools/bench',
+    mayImport: ['@weave/core', '@weave/dns', '@weave/sdk', '@weave/e2e'],
+    private: true,
+  },
 };
 
 /** A pure package imports no node:* and names none of these. */

@@ -3,7 +3,6 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::SocketAddr,
-    sync::PoisonError,
     time::Instant,
 };
 
@@ -13,6 +12,7 @@ use socket2::Socket;
 use crate::{
     answer::{Asked, Desk, Transport, Verdict, answer},
     server::Shared,
+    table,
     waiting::Way,
 };
 
@@ -122,7 +122,7 @@ impl Connection {
             transport: Transport::Tcp,
         };
         let mut out = vec![];
-        let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = table::read(&shared.table);
         let verdict = answer(&shared.zone, &table, desk, &asked, &mut out);
         drop(table);
         shared.stats.count(verdict);

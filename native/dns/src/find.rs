@@ -53,10 +53,10 @@ pub struct Wanted<'a> {
 }
 
 pub fn find<'a>(zone: &Zone, table: &'a Table, wanted: &Wanted, found: &mut Found) -> Finding<'a> {
-    if is_short(wanted.key) {
+    let ours = is_within(wanted.key, &zone.key);
+    if !ours && is_short(wanted.key) {
         return find_short(zone, table, wanted, found);
     }
-    let ours = is_within(wanted.key, &zone.key);
     if ours && matches!(wanted.rtype, Rtype::AXFR | Rtype::IXFR) {
         Finding::Refused
     } else if ours && wanted.key == zone.key {

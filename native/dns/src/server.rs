@@ -21,7 +21,7 @@ use crate::{
     record::{Changes, address},
     scope::Scope,
     stats::{Counts, Stats},
-    table::Table,
+    table::{self, Table},
     tcp, udp,
     waiting::{Waiting, Way},
     zone::Zone,
@@ -127,12 +127,7 @@ impl Server {
     /// EINVAL, with what is no name of the domain, no address or no subnet.
     pub fn update(&self, changes: Changes) -> Result<()> {
         let checked = changes.check(&self.shared.zone.domain)?;
-        let mut table = self
-            .shared
-            .table
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        table.apply(checked);
+        table::update(&self.shared.table, checked);
         Ok(())
     }
 
@@ -143,11 +138,7 @@ impl Server {
     pub fn lookup(&self, name: &str, asker: Option<&str>) -> Result<Vec<String>> {
         let name = qualify("name", name, &self.shared.zone.domain)?;
         let asker = asker.map(address).transpose()?;
-        let table = self
-            .shared
-            .table
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let table = table::read(&self.shared.table);
         let scope = asker.map_or(Scope::ALL, |asker| table.scopes.of(asker));
         let entries = table.get(&key(&name), scope).into_iter().flatten();
         let mut addresses: Vec<_> = entries.flat_map(|entry| &entry.addresses).collect();
@@ -176,11 +167,7 @@ impl Server {
 
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let table = self
-            .shared
-            .table
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let table = table::read(&self.shared.table);
         Counts {
             names: table.len() as u64,
             tcp_connections: self.shared.connections.get(),
@@ -197,6 +184,7 @@ impl Server {
             let _ = thread.wakes.write(1);
             let _ = thread.handle.join();
         }
+        self.shared.waiting.clear();
     }
 }
 

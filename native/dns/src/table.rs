@@ -1,6 +1,11 @@
 //! The names in memory.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    mem,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use crate::{
     name::suffixes,
@@ -26,14 +31,32 @@ struct Node {
     below: usize,
 }
 
+/// Changes what is answered from. All that was known is replaced by what was made beside it: nobody waits for that.
+pub fn update(table: &RwLock<Table>, changes: Checked) {
+    if !changes.everything_gone {
+        write(table).apply(changes);
+        return;
+    }
+    let mut fresh = Table {
+        serial: read(table).serial,
+        ..Table::default()
+    };
+    fresh.apply(changes);
+    let old = mem::replace(&mut *write(table), fresh);
+    drop(old);
+}
+
+/// A panic of one who held it is no reason to answer nobody.
+pub fn read(table: &RwLock<Table>) -> RwLockReadGuard<'_, Table> {
+    table.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(table: &RwLock<Table>) -> RwLockWriteGuard<'_, Table> {
+    table.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Table {
-    pub fn apply(&mut self, changes: Checked) {
-        if changes.everything_gone {
-            *self = Self {
-                serial: self.serial,
-                ..Self::default()
-            };
-        }
+    fn apply(&mut self, changes: Checked) {
         self.serial = self.serial.wrapping_add(1);
         for id in &changes.names_gone {
             self.forget(id);

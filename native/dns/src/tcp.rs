@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
+    io::ErrorKind,
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,7 +17,7 @@ use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     eventfd::EventFd,
 };
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 use weave_kernel::Result;
 
 use crate::{answer::Desk, connection::Connection, server::Shared};
@@ -26,6 +28,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// One asker has no more than this open, so that others can be heard.
 const OF_ONE: usize = 32;
 const OF_ALL: usize = 1024;
+const BREATH: Duration = Duration::from_millis(50);
 /// Of connections as of listeners; connections' numbers begin beyond both.
 const WAKE: u64 = 0;
 
@@ -138,22 +141,31 @@ impl Loop {
     }
 
     fn accept(&mut self, at: usize) {
-        while let Ok((socket, peer)) = self.listeners[at].accept() {
-            let Some(peer) = peer.as_socket() else {
-                continue;
-            };
-            if self.of(peer.ip()) >= OF_ONE || socket.set_nonblocking(true).is_err() {
-                continue;
+        loop {
+            match self.listeners[at].accept() {
+                Ok((socket, peer)) => self.admit(socket, &peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // There are no descriptors left. The connection waits, and would be told of at once.
+                Err(_) => return thread::sleep(BREATH),
             }
-            if self.connections.len() >= OF_ALL {
-                self.hang_up_quietest();
-            }
-            self.last += 1;
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, self.last);
-            if self.epoll.add(&socket, event).is_ok() {
-                self.connections
-                    .insert(self.last, Connection::new(socket, peer));
-            }
+        }
+    }
+
+    fn admit(&mut self, socket: Socket, peer: &SockAddr) {
+        let Some(peer) = peer.as_socket() else {
+            return;
+        };
+        if self.of(peer.ip()) >= OF_ONE || socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        if self.connections.len() >= OF_ALL {
+            self.hang_up_quietest();
+        }
+        self.last += 1;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, self.last);
+        if self.epoll.add(&socket, event).is_ok() {
+            self.connections
+                .insert(self.last, Connection::new(socket, peer));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{
     os::fd::{AsFd, BorrowedFd},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use nix::sys::{
@@ -17,6 +17,7 @@ use crate::{
     answer::{Asked, Desk, Transport, Verdict, answer},
     batch::{BATCH, Batch},
     server::Shared,
+    table,
     waiting::Way,
 };
 
@@ -94,7 +95,7 @@ impl Loop {
     /// Answers the packets of the batch; how many answers there are.
     fn answer(&mut self, socket: &Arc<Socket>, received: usize) -> usize {
         let shared = &*self.shared;
-        let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
+        let table = table::read(&shared.table);
         let mut answered = 0;
         for at in 0..received {
             let Some(source) = self.batch.path(at).source() else {

@@ -68,6 +68,16 @@ impl Waiting {
         }
         Some(way)
     }
+
+    /// Nobody is answered any more, and no socket is held for it.
+    pub fn clear(&self) {
+        let mut questions = self
+            .questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        questions.asked.clear();
+        questions.of.clear();
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@wea
 import {
   DNS_ADDRESS,
   type EtcdOptions,
+  installWait,
   type Log,
   mustBeSilent,
   open,
@@ -20,7 +21,6 @@ import Docker from 'dockerode';
 import { pino } from 'pino';
 import { parseListenAddress } from './http/address.ts';
 import { serveHttp } from './http/serve.ts';
-import { installWait } from './install-wait.ts';
 import { feedNames } from './names.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 

@@ -13,8 +13,7 @@ export async function feedNames(
 ): Promise<{ ended: Promise<void> }> {
   const events = weave.events();
   signal.addEventListener('abort', () => void events.return?.());
-  const { peer, dns } = await weave.status();
-  const isOurs = ({ name }: NameEntry) => name.endsWith(`.${dns?.domain}`);
+  const { peer } = await weave.status();
   /** By endpoint, or by name that was given: what the server was told. */
   const told = new Map<string, { names: string[]; askers: string[]; with: string[] }>();
 
@@ -26,7 +25,7 @@ export async function feedNames(
 
   async function everything(): Promise<void> {
     told.clear();
-    const names = (await weave.names.list()).filter(isOurs);
+    const names = await weave.names.list();
     for (const { id, network } of names)
       toldOf(network === undefined ? id : id.slice(0, id.indexOf('/'))).names.push(id);
     const askers: AskerRecord[] = [];
@@ -40,7 +39,7 @@ export async function feedNames(
   /** Those in the sandbox of an endpoint: each of its addresses reaches the networks of all. */
   async function askersAt(id: string): Promise<AskerRecord[]> {
     const all = await weave.endpoints.list({ with: id });
-    const networks = [...new Set(all.map(({ network }) => network))];
+    const networks = [...new Set(all.map(({ network }) => network))].sort();
     return all.flatMap((each) => {
       const addresses = each.addresses.map((text) => text.slice(0, text.indexOf('/')));
       Object.assign(toldOf(each.id), { askers: addresses, with: all.map((other) => other.id) });
@@ -53,7 +52,7 @@ export async function feedNames(
     const around = [...new Set([id, ...before.with])];
     const gone = { names: before.names, askers: around.flatMap((each) => told.get(each)?.askers ?? []) };
     for (const each of around) Object.assign(toldOf(each), { askers: [], with: [] });
-    const names = (await weave.names.list({ of: id })).filter(isOurs);
+    const names = await weave.names.list({ of: id });
     const askers: AskerRecord[] = [];
     for (const each of around) if (toldOf(each).askers.length === 0) askers.push(...(await askersAt(each)));
     toldOf(id).names = names.map((each) => each.id);

@@ -6,7 +6,7 @@ const SEED = Number(process.env.WEAVE_FUZZ_SEED ?? 1);
 const LINES = Number(process.env.WEAVE_FUZZ_LINES ?? 500);
 /** Of the lines that are refused, every so many is tried as a process of its own too. */
 const AS_PROCESS = 40;
-const DEADLINE_MS = 240_000;
+const DEADLINE_MS = LINES * 500;
 
 type Fuzzed = Pick<Rig, 'runDir' | 'run' | 'spawn' | 'state'>;
 

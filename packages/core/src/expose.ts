@@ -1,4 +1,4 @@
-import { cidr } from './address.ts';
+import { cidr, formatAddress } from './address.ts';
 import type { AddressRequest } from './address-request.ts';
 import { hasGateway } from './desired.ts';
 import { freeMac, freeShard } from './endpoints.ts';
@@ -8,6 +8,9 @@ import { HOST } from './kernel.ts';
 import type { Change, Endpoint, Network } from './model.ts';
 import { exposeName, hashId } from './names.ts';
 import type { State } from './state.ts';
+
+/** Whatever prefix length its subnet may have later. */
+export const plain = (text: string): string => formatAddress(cidr(text));
 
 const idOf = (state: State, network: Network) => hashId('expose', network.id, state.self);
 
@@ -32,8 +35,9 @@ export function expose(state: State, network: Network, requests: readonly Addres
   const current = exposureOf(state, network);
   const { addresses, granted } = grant(state, network, requests, current);
   const had = current?.sandbox?.kind === 'host' ? current.sandbox : undefined;
-  const others = (had?.direct ?? []).filter((text) => !granted.includes(text));
-  const direct = masquerade ? others : [...others, ...new Set(granted)];
+  const asked = [...new Set(granted.map(plain))];
+  const others = (had?.direct ?? []).filter((text) => !asked.includes(text));
+  const direct = masquerade ? others : [...others, ...asked];
   const endpoint: Endpoint = {
     id,
     network: network.id,

@@ -1,6 +1,6 @@
 import { type Cidr, cidr, formatAddress, formatCidr, networkOf } from './address.ts';
 import { hasGateway } from './desired.ts';
-import { exposures } from './expose.ts';
+import { exposures, plain } from './expose.ts';
 import type { Endpoint, Network, PublishedPort, Sandbox } from './model.ts';
 import { gatewayName } from './names.ts';
 import { isHere } from './overlay.ts';
@@ -48,7 +48,7 @@ function exposedBy({ sandbox, addresses }: Endpoint): Exposed {
   const { interface: link, direct = [] } = sandbox as Extract<Sandbox, { kind: 'host' }>;
   const subnetsOf = (of: readonly string[]) => [...new Set(of.map((text) => formatCidr(networkOf(cidr(text)))))];
   const subnets = subnetsOf(addresses);
-  return { link, subnets, masqueraded: subnetsOf(addresses.filter((text) => !direct.includes(text))) };
+  return { link, subnets, masqueraded: subnetsOf(addresses.filter((text) => !direct.includes(plain(text)))) };
 }
 
 function forwards(state: State, network: Network): PortForward[] {

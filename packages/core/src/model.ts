@@ -125,7 +125,7 @@ export type Sandbox =
       readonly id: string;
       readonly interface: string;
     }
-  /** The host's own namespace: the host itself is on the network. What has an address of `direct` is not masqueraded. */
+  /** The host's own namespace: the host itself is on the network. The subnets of the addresses `direct` are not masqueraded. */
   | { readonly kind: 'host'; readonly interface: string; readonly direct?: readonly string[] }
   /** A bridge of the host's, whose frames are the network's too: the endpoint has no address. */
   | { readonly kind: 'bridge'; readonly bridge: string; readonly interface: string };

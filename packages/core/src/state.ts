@@ -1,8 +1,7 @@
-import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { type Address, address, cidr, contains, formatAddress, spelled } from './address.ts';
 import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
-import { HOST } from './kernel.ts';
 import {
   type Binding,
   type Cell,
@@ -20,25 +19,11 @@ import {
   type Table,
 } from './model.ts';
 import { portName } from './names.ts';
+import { placeOf } from './place.ts';
+import { gridOf, type PoolIndex } from './pool-index.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
-
-/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
-export interface Grid {
-  readonly cidr: Cidr;
-  readonly grownFrom: readonly Cidr[];
-}
-
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex extends Grid {
-  /** Who holds an address: an endpoint's id, or '' where an engine does. */
-  readonly taken: Map<bigint, string>;
-  /** Nothing below it is free; see `ipam.ts`. */
-  lowest: bigint;
-  /** This host's own, in order; see `cells.ts`. */
-  cells: readonly Cidr[];
-}
 
 /**
  * Everything this host knows, with the indexes that keep each verb's cost to what it touches. Verbs only read it;
@@ -127,7 +112,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or {@link HOST}), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or `host`), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -288,12 +273,6 @@ export class State {
       if (value < index.lowest) index.lowest = value;
     }
   }
-}
-
-const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
-function placeOf(sandbox: Endpoint['sandbox']): string | undefined {
-  if (sandbox?.kind === 'engine') return sandbox.key;
-  return sandbox?.kind === 'netns' ? sandbox.id : sandbox && HOST;
 }
 
 function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {

@@ -12,22 +12,21 @@ export type Ask = (upstream: string, question: Buffer, signal: AbortSignal) => P
  * From a port of its own that the kernel chooses at random, and only what comes from that upstream's address and port is
  * heard: a stranger has to guess port and id.
  */
-export const askUdp: Ask = (upstream, question, signal) =>
-  new Promise((resolve, reject) => {
-    const socket = createSocket(upstream.includes(':') ? 'udp6' : 'udp4');
-    const settle = (end: () => void) => {
-      signal.removeEventListener('abort', abort);
-      socket.close();
-      end();
-    };
-    const abort = () => settle(() => reject(signal.reason));
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('error', (error) => settle(() => reject(error)));
-    socket.on('message', (answer) => {
-      if (dnsIsAnswer(question, answer)) settle(() => resolve(answer));
+export const askUdp: Ask = async (upstream, question, signal) => {
+  const socket = createSocket(upstream.includes(':') ? 'udp6' : 'udp4');
+  try {
+    return await new Promise((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      socket.on('error', reject);
+      socket.on('message', (answer) => {
+        if (dnsIsAnswer(question, answer)) resolve(answer);
+      });
+      socket.connect(PORT, upstream, () => socket.send(question));
     });
-    socket.connect(PORT, upstream, () => socket.send(question));
-  });
+  } finally {
+    socket.close();
+  }
+};
 
 export const askTcp: Ask = (upstream, question, signal) =>
   new Promise((resolve, reject) => {

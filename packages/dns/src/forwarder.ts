@@ -31,7 +31,8 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   const cache = createCache({ bytes: CACHE_BYTES });
   const underWay = new Map<string, Promise<Buffer | undefined>>();
   const shunned = new Map<string, number>();
-  const closed = new AbortController();
+  const trying = new Set<AbortController>();
+  let closed = false;
 
   const inOrder = () => {
     const now = performance.now();
@@ -41,16 +42,22 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
 
   const attempt = async (ask: Ask, upstream: string, question: Buffer, until: number) => {
     const patience = Math.max(1, Math.min(tryFor, until - performance.now()));
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(new Error(`no answer in ${Math.round(patience)} ms`)), patience);
+    trying.add(stop);
     question.writeUInt16BE(randomInt(0x10000));
     try {
-      const answer = await ask(upstream, question, AbortSignal.any([closed.signal, AbortSignal.timeout(patience)]));
+      const answer = await ask(upstream, question, stop.signal);
       shunned.delete(upstream);
       return answer;
     } catch (error) {
-      if (closed.signal.aborted) return undefined;
+      if (closed) return undefined;
       if (!shunned.has(upstream)) warn(`upstream ${upstream}: ${(error as Error).message}`);
       shunned.set(upstream, performance.now() + SHUNNED_MS);
       return undefined;
+    } finally {
+      clearTimeout(timer);
+      trying.delete(stop);
     }
   };
 
@@ -60,7 +67,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     let refusal: Buffer | undefined;
     for (let round = 0; round < ROUNDS && !refusal; round++) {
       for (const upstream of inOrder()) {
-        if (closed.signal.aborted || performance.now() >= until) return refusal;
+        if (closed || performance.now() >= until) return refusal;
         const answer = await attempt(tcp ? askTcp : askUdp, upstream, question, until);
         if (answer && !cannot(answer)) return answer;
         refusal ??= answer;
@@ -96,7 +103,10 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
       const answer = await askOnce(key, question, tcp);
       return answer ? dnsReply(packet, answer, 0, tcp) : dnsFailure(packet);
     },
-    close: () => closed.abort(),
+    close() {
+      closed = true;
+      for (const stop of trying) stop.abort(new Error('the server ends'));
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { type DnsChanges, type DnsQuestion, DnsServer, dnsFailure, dnsQualify } from '@weave/native';
+import { WeaveError } from '@weave/sdk';
 import { dnsError } from './error.ts';
 import { startForwarder } from './forwarder.ts';
 import type { Changes, Listen, Names, NamesOptions, Records } from './types.ts';
@@ -6,11 +7,15 @@ import { readUpstreams } from './upstreams.ts';
 
 const DOMAIN = 'weave.local.';
 const PORT = 53;
+/** RFC 2181 §8. */
+const LONGEST_TTL = 0x7fff_ffff;
 
 /** Opens the sockets; rejects with WEAVE_… when an address cannot be had. */
 export async function serveNames(options: NamesOptions): Promise<Names> {
   const { domain = DOMAIN, ttl = 1, warn = () => {} } = options;
   const listen = options.listen.map(({ netns = 'host', address, port = PORT }) => ({ netns, address, port }));
+  mustBeWhole('ttl', ttl, LONGEST_TTL);
+  for (const { port } of listen) mustBeWhole('port', port, 0xffff);
   const upstreams = readUpstreams({
     path: options.resolvConf ?? '/etc/resolv.conf',
     own: [...(options.own ?? []), ...inHost(listen)],
@@ -44,6 +49,11 @@ export async function serveNames(options: NamesOptions): Promise<Names> {
 
 /** A name as the server would have it (`web.weave.local.`), or undefined when it can be no name of the domain. */
 export const qualify = (name: string, domain: string): string | undefined => dnsQualify(name, domain) ?? undefined;
+
+function mustBeWhole(name: string, value: number, most: number): void {
+  if (!Number.isInteger(value) || value < 0 || value > most)
+    throw new WeaveError('WEAVE_INVALID_OPTION', `${name} is ${value}, and has to be a whole number up to ${most}`);
+}
 
 function attempt<T>(work: () => T): T {
   try {

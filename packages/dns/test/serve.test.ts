@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Test, test } from 'tap';
 import { type Names, type NamesOptions, qualify, serveNames } from '../src/index.ts';
 import { dig, values } from './dig.ts';
@@ -65,6 +66,23 @@ await inOwnNamespace(fileURLToPath(import.meta.url), async () => {
     const absent = await dig('@127.0.0.1', '-x', '10.32.0.2');
     t.equal(absent.status, 'NXDOMAIN');
     t.match(absent.authority[0], /^10\.in-addr\.arpa\. 1 IN SOA/);
+  });
+
+  await test("glibc's resolver", async (t) => {
+    const names = await serving(t);
+    names.update({ names: [web] });
+    const dir = t.testdir({ 'resolv.conf': 'nameserver 127.0.0.1\nsearch weave.local\n', nsswitch: 'hosts: dns\n' });
+    execFileSync('mount', ['--bind', `${dir}/resolv.conf`, '/etc/resolv.conf']);
+    execFileSync('mount', ['--bind', `${dir}/nsswitch`, '/etc/nsswitch.conf']);
+    t.teardown(() => execFileSync('umount', ['/etc/resolv.conf', '/etc/nsswitch.conf']));
+    const run = promisify(execFile);
+    for (const name of ['web', 'WEB.weave.local']) {
+      const { stdout } = await run('getent', ['ahosts', name]);
+      t.match(stdout, '10.32.0.1');
+      t.match(stdout, 'fd00::1');
+    }
+    t.match((await run('getent', ['hosts', '10.32.0.1'])).stdout, 'Web.weave.local');
+    await t.rejects(run('getent', ['ahosts', 'nix']), { code: 2 });
   });
 
   await test('what a name has not, and names that are not', async (t) => {
@@ -152,6 +170,15 @@ await inOwnNamespace(fileURLToPath(import.meta.url), async () => {
     await t.rejects(serveNames({ listen: [{ address: '127.0.0.1', netns: '/run/nix' }] }), {
       code: 'WEAVE_NETNS_NOT_FOUND',
     });
+  });
+
+  await test('options that are none', async (t) => {
+    for (const options of [{ ttl: -1 }, { ttl: 1.5 }, { listen: [{ address: '127.0.0.1', port: 65536 }] }])
+      await t.rejects(serveNames({ listen: [], ...options }), { code: 'WEAVE_INVALID_OPTION' });
+    await t.rejects(serveNames({ listen: [{ address: 'localhost' }] }), { code: 'WEAVE_INVALID_ADDRESS' });
+    await t.rejects(serveNames({ listen: [], domain: 'a..b' }), { code: 'WEAVE_INVALID_NAME' });
+    const names = await serving(t);
+    t.throws(() => names.update({ names: [{ id: 'x', name: 'x' } as never] }), { code: 'WEAVE_INVALID_REQUEST' });
   });
 
   await test('names as the server would have them', async (t) => {

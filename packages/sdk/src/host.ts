@@ -6,6 +6,7 @@ import {
   consequences,
   type Datapath,
   desiredFirewall,
+  type Endpoint,
   type Firewall,
   type FirewallRules,
   type HostStore,
@@ -251,10 +252,12 @@ export function createHost(parts: Parts): Host {
 /** Whether what a verb touches has Weave for its gateway, or is this host itself: only then is the packet filter concerned. */
 function touchesFirewall(
   state: State,
-  { networks = [], endpoints = [], published = [] }: Carry,
+  { changes, networks = [], endpoints = [], published = [] }: Carry,
   also: Consequences,
 ): boolean {
-  if (endpoints.some((id) => state.endpoints.get(id)?.sandbox?.kind === 'host')) return true;
+  const isHost = (endpoint: Endpoint | null | undefined) => endpoint?.sandbox?.kind === 'host';
+  if (changes.some((c) => c.table === 'endpoint' && (isHost(c.record) || isHost(state.endpoints.get(c.id)))))
+    return true;
   const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
   const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
     state.networks.get(id),

@@ -7,14 +7,7 @@ type Sample = readonly [value: number, labels?: Labels];
 
 /** What Prometheus reads: its text format, version 0.0.4. Weave 2.8's series where they mean the same here, then ours. */
 export async function metricsOf(weave: Weave): Promise<string> {
-  const { cluster } = weave;
-  const [status, peers, pools, connections, targets] = await Promise.all([
-    weave.status(),
-    cluster.peers(),
-    cluster.pools(),
-    cluster.connections(),
-    cluster.targets(),
-  ]);
+  const { status, peers, pools, connections, targets } = await weave.overview();
   const links = linksOf(peers, connections, targets);
   const parts = [
     ofLinks(links),

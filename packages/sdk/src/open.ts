@@ -33,6 +33,7 @@ import { hostFirewall } from './firewall.ts';
 import { createHost, type Host } from './host.ts';
 import { leftoverRules } from './leftover-rules.ts';
 import { inBackground, type Log } from './log.ts';
+import { overviewOf } from './overview.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import type { SharingOptions } from './sharing.ts';
@@ -249,6 +250,9 @@ function faceOf(host: Host, { company, store, firewall, events, notices, started
       repairs: host.reconciler.repairs,
       notices: [...notices, ...(company.sharing?.notices() ?? [])],
     }),
+    overview() {
+      return overviewOf(this);
+    },
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {

@@ -51,7 +51,7 @@ interface Options {
   clock?: Clock;
   directory?: Directory;
   underlay?: string;
-  domain?: string;
+  domain?: string | undefined;
   /** Stands between Weave and what is in memory. */
   wrapStore?(store: HostStore): HostStore;
   wrapDatapath?(datapath: Datapath): Datapath;
@@ -117,7 +117,8 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
         datapath.listing(),
         JSON.stringify(firewall.rules),
       ].join('\n'),
-    restart: (directory) => rigOver({ way, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
+    restart: (directory) =>
+      rigOver({ way, domain, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
     loseStore: () => rigOver({ way }, { ...left, store: memoryStore() }),
     async [Symbol.asyncDispose]() {
       if (weave !== here) await weave.close();

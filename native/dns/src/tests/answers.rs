@@ -198,6 +198,25 @@ fn what_is_not_ours_is_for_others() {
 }
 
 #[test]
+fn a_domain_of_one_label() {
+    let mut bench = bench();
+    bench.zone = Zone::new("internal", 1, false).unwrap();
+    bench.update(Changes {
+        names: vec![name("a", "a", None, &["10.0.0.1"])],
+        ..Changes::default()
+    });
+    let records = |name, rtype| bench.ask(name, rtype, HOST).records().len();
+    assert_eq!(
+        [
+            records("a", Rtype::A),
+            records("a.internal", Rtype::A),
+            records("internal", Rtype::SOA)
+        ],
+        [1, 1, 1]
+    );
+}
+
+#[test]
 fn names_below_make_a_name_exist_for_as_long_as_there_are_any() {
     let mut bench = bench();
     let rcode = |bench: &Bench| bench.ask("b.weave.local", Rtype::A, HOST).rcode();
@@ -244,5 +263,5 @@ fn everything_goes_without_a_trace() {
             .collect(),
         ..Changes::default()
     });
-    assert!(bench.table.is_empty());
+    assert!(table::read(&bench.table).is_empty());
 }

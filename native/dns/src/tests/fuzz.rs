@@ -1,11 +1,16 @@
-//! Packets that nobody would send, and such that somebody would. `WEAVE_DNS_FUZZ` says how many; the seed is printed.
+//! Packets that nobody would send, and such that somebody would. `WEAVE_DNS_FUZZ` says how many; unless it does, some, for a
+//! while. A failure tells its seed.
 
-use std::{env, time::Instant};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use super::*;
 use crate::relay;
 
 const SOME: u64 = 300_000;
+const A_WHILE: Duration = Duration::from_secs(20);
 
 fn bench() -> Bench {
     let names = (0..50).map(|i| {
@@ -101,10 +106,12 @@ fn check(packet: &[u8], verdict: Verdict, out: &[u8], transport: Transport) {
 
 #[test]
 fn no_packet_does_harm() {
-    let count = env::var("WEAVE_DNS_FUZZ").map_or(SOME, |text| text.parse().unwrap());
+    let told = env::var("WEAVE_DNS_FUZZ").ok();
+    let count = told.as_ref().map_or(SOME, |text| text.parse().unwrap());
     let seed =
         env::var("WEAVE_DNS_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
     let bench = bench();
+    let table = table::read(&bench.table);
     let seeds = seeds();
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut packet, mut out, mut desk) = (vec![], vec![], Desk::default());
@@ -112,6 +119,9 @@ fn no_packet_does_harm() {
     let begun = Instant::now();
     let before = resident();
     for number in 0..count {
+        if told.is_none() && begun.elapsed() > A_WHILE {
+            break;
+        }
         mutate(&mut rng, &seeds, &mut packet);
         let transport = if rng.bool() {
             Transport::Udp
@@ -123,7 +133,7 @@ fn no_packet_does_harm() {
             asker: [10, 1, 0, rng.u8(..)].into(),
             transport,
         };
-        let verdict = answer(&bench.zone, &bench.table, &mut desk, &asked, &mut out);
+        let verdict = answer(&bench.zone, &table, &mut desk, &asked, &mut out);
         verdicts[verdict as usize] += 1;
         let checked = std::panic::catch_unwind(|| {
             check(&packet, verdict, &out, transport);
@@ -137,15 +147,7 @@ fn no_packet_does_harm() {
     // Each of them was met, or the packets were no good.
     assert!(verdicts.iter().all(|&met| met > 0), "{verdicts:?}");
     let grown = resident().saturating_sub(before);
-    assert!(
-        grown < 16 << 20,
-        "{count} packets took {grown} bytes for good"
-    );
-    let took = begun.elapsed();
-    assert!(
-        count > SOME || took.as_secs() < 120,
-        "{count} packets took {took:?}"
-    );
+    assert!(grown < 16 << 20, "{count} packets left {grown} bytes");
 }
 
 /// Upstreams say what they like, too.

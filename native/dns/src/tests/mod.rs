@@ -5,6 +5,8 @@ mod fuzz;
 mod relayed;
 mod scopes;
 
+use std::sync::RwLock;
+
 use domain::base::{
     Message, MessageBuilder, Name, Rtype,
     iana::{Class, Rcode},
@@ -13,7 +15,7 @@ use domain::base::{
 use crate::{
     answer::{Asked, Desk, Transport, Verdict, answer},
     record::{AskerRecord, Changes, NameRecord, NetworkRecord, Port},
-    table::Table,
+    table::{self, Table},
     zone::Zone,
 };
 
@@ -22,21 +24,21 @@ const HOST: &str = "192.0.2.1";
 /// A server without its threads.
 struct Bench {
     zone: Zone,
-    table: Table,
+    table: RwLock<Table>,
 }
 
 impl Bench {
     fn new(changes: Changes) -> Self {
         let mut bench = Self {
             zone: Zone::new("weave.local", 1, false).unwrap(),
-            table: Table::default(),
+            table: RwLock::default(),
         };
         bench.update(changes);
         bench
     }
 
     fn update(&mut self, changes: Changes) {
-        self.table.apply(changes.check(&self.zone.domain).unwrap());
+        table::update(&self.table, changes.check(&self.zone.domain).unwrap());
     }
 
     fn answer(&self, packet: &[u8], source: &str, transport: Transport) -> (Verdict, Vec<u8>) {
@@ -48,7 +50,7 @@ impl Bench {
         };
         let verdict = answer(
             &self.zone,
-            &self.table,
+            &table::read(&self.table),
             &mut Desk::default(),
             &asked,
             &mut out,

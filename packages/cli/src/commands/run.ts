@@ -7,6 +7,7 @@ import {
   DEFAULT_NETWORK,
   isWeaveError,
   parseAddressRequest,
+  WAIT,
   type Weave,
   WeaveError,
 } from '@weave/sdk/client';
@@ -16,7 +17,6 @@ import { docker, type Running } from '../docker-command.ts';
 import { type DockerRun, parseDockerRun } from '../docker-words.ts';
 import { examples, networkOption, stateDirOption } from '../options.ts';
 import { print } from '../output.ts';
-import { WAIT } from '../wait.ts';
 import { isAddress } from './attach.ts';
 
 interface RunOptions extends CommonOptions {

@@ -65,7 +65,8 @@ const schemas = {
     id: Id,
     network: Id,
     peer: PeerId,
-    addresses: Type.Array(Cidr, { minItems: 1, maxItems: 256 }),
+    // None, of a bridge.
+    addresses: Type.Array(Cidr, { maxItems: 256 }),
     mac: Mac,
     owner: Owner,
     container: Type.Optional(Type.Object({ id: Id, name: Text })),

@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { WAIT_PROGRAM } from '@weave/native/wait';
-import type { Log } from '@weave/sdk';
+import type { Log } from './log.ts';
 import { WAIT } from './wait.ts';
 
 /** Puts it where the engine can mount it from, and finds it also before the daemon runs. */
