@@ -28,12 +28,15 @@ const needs = [
   { name: 'curl', commands: ['curl'], why: 'tests ask the HTTP API with it, as scripts do' },
   { name: 'zsh', commands: ['zsh'], why: 'tests complete words in it' },
   { name: 'fish', commands: ['fish'], why: 'tests complete words in it' },
+  { name: 'bind9-dnsutils', commands: ['dig'], why: 'tests ask for names with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
 ];
 /** What only the benchmarks compare with. */
 const rivals = [
   { name: 'containernetworking-plugins', files: ['/usr/lib/cni/bridge'], why: 'the benchmark compares with CNI' },
   { name: 'iperf3', commands: ['iperf3'], why: 'the benchmark measures throughput with it' },
+  { name: 'dnsmasq-base', commands: ['dnsmasq'], why: 'the benchmark compares with it' },
+  { name: 'dnsperf', commands: ['dnsperf'], why: 'the benchmark asks for names with it' },
   { name: 'netavark', files: ['/usr/lib/podman/netavark'], why: 'the benchmark compares with Podman' },
 ];
 const policy = '/usr/sbin/policy-rc.d';

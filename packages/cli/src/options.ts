@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { RUN_DIR, STATE_DIR } from '@weave/sdk/client';
+import { DEFAULT_DOMAIN, RUN_DIR, STATE_DIR } from '@weave/sdk/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
@@ -21,6 +21,9 @@ export interface DaemonOptions {
   password?: string;
   httpAddr: string;
   statusAddr: string;
+  /** False: none. */
+  dns: boolean;
+  dnsDomain: string;
 }
 
 export const stateDirOption = () =>
@@ -82,6 +85,8 @@ export const daemonOptions = (command: Command): Command =>
         .env('WEAVE_STATUS_ADDR')
         .default('127.0.0.1:6782'),
     )
+    .option('--dns-domain <domain>', 'what the names of containers end in, the same on every host', DEFAULT_DOMAIN)
+    .option('--no-dns', 'containers have no names')
     .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
     .addOption(
       new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(

@@ -6,6 +6,7 @@ import { checkCommand } from './commands/check.ts';
 import { connectCommand, forgetCommand, primeCommand, rmpeerCommand } from './commands/cluster.ts';
 import { completionCommand, wordsCommand } from './commands/completion.ts';
 import { daemonCommand } from './commands/daemon.ts';
+import { dnsAddCommand, dnsArgsCommand, dnsLookupCommand, dnsRemoveCommand } from './commands/dns.ts';
 import { exposeCommand, hideCommand } from './commands/expose.ts';
 import { launchCommand } from './commands/launch.ts';
 import { networkCommand } from './commands/network.ts';
@@ -36,6 +37,10 @@ const COMMANDS = {
   hide: hideCommand,
   'attach-bridge': attachBridgeCommand,
   ps: psCommand,
+  'dns-add': dnsAddCommand,
+  'dns-remove': dnsRemoveCommand,
+  'dns-lookup': dnsLookupCommand,
+  'dns-args': dnsArgsCommand,
   connect: connectCommand,
   forget: forgetCommand,
   prime: primeCommand,

@@ -34,9 +34,25 @@ const status: View['status'] = {
   ...{ version: '3.0.0', pid: 7, peer: { id: A, name: 'host1' }, networks: 2, endpoints: 3, started: 0 },
   ...{ repairs: {}, notices: ['the disk is full'], cluster: { id: 'k', reachable: false, since: 0 } },
 };
-const view: View = { status, peers, pools, targets, connections, links: linksOf(peers, connections, targets) };
+const view: View = {
+  status,
+  peers,
+  pools,
+  targets,
+  connections,
+  links: linksOf(peers, connections, targets),
+  names: [],
+};
 const alone: View = {
-  ...{ status: { ...status, notices: [] }, peers: [peers[0]!], pools: [], targets: [], connections: [], links: [] },
+  ...{
+    status: { ...status, notices: [] },
+    peers: [peers[0]!],
+    pools: [],
+    targets: [],
+    connections: [],
+    links: [],
+    names: [],
+  },
 };
 
 test('status, as 2.8 prints it', async (t) => {

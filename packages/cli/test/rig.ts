@@ -38,7 +38,7 @@ export interface Rig extends AsyncDisposable {
 /** Long enough for a start on a machine that is busy. */
 const PATIENCE_MS = 30_000;
 
-export async function createRig(): Promise<Rig> {
+export async function createRig({ domain }: { domain?: string } = {}): Promise<Rig> {
   const runDir = mkdtempSync(join(tmpdir(), 'weave-cli-'));
   // Whatever a test forgets to say: no command of it may reach a daemon of this machine.
   const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state'), WEAVE_CONTAINER_NAME: basename(runDir) };
@@ -52,6 +52,7 @@ export async function createRig(): Promise<Rig> {
     firewall,
     switchFilter: memoryFirewall(),
     clock: () => 1_700_000_000_000,
+    domain,
     engine: {
       async container(name) {
         const found = containers.get(name);

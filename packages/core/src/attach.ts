@@ -1,8 +1,10 @@
 import { cidr, contains, formatCidr } from './address.ts';
 import type { AddressRequest } from './address-request.ts';
+import { isSame } from './directory.ts';
+import { type NamedContainer, whoIsThere } from './dns.ts';
 import { freeMac, freeShard } from './endpoints.ts';
 import { grant } from './grant.ts';
-import type { Change, ContainerRef, Endpoint, HostsEntries, Network } from './model.ts';
+import type { Change, Endpoint, HostsEntries, Network } from './model.ts';
 import { attachName, hashId } from './names.ts';
 import type { State } from './state.ts';
 
@@ -10,7 +12,9 @@ import type { State } from './state.ts';
 export interface AttachTarget {
   path: string;
   id: string;
-  container?: ContainerRef | undefined;
+  container?: NamedContainer | undefined;
+  /** It is not to have names. */
+  isUnnamed?: boolean | undefined;
 }
 
 /** What is not said stays as it is. */
@@ -41,9 +45,7 @@ export function attach(
 ) {
   const current = attachmentOf(state, network, target);
   const { addresses, granted } = grant(state, network, requests, current);
-  // A namespace may be shared: it stays its first container's.
-  const isSame = current?.sandbox?.kind === 'netns' && current.sandbox.id === target.id;
-  const container = (isSame && current.container) || target.container || current?.container;
+  const who = whoIsThere(state, current, target);
   const id = current?.id ?? hashId('attach', network.id, target.container?.id ?? target.id);
   const endpoint: Endpoint = {
     id,
@@ -54,12 +56,11 @@ export function attach(
     owner: 'weave',
     ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: interfaceOf(current, network, target) },
-    ...(container ? { container } : {}),
+    ...who,
     ...((noMulticast ?? current?.noMulticast) ? { noMulticast: true } : {}),
     ...withHosts(current?.hosts, hosts),
   };
-  const changes: Change[] =
-    JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
+  const changes: Change[] = isSame(current, endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
   return { endpoint, granted, changes };
 }
 

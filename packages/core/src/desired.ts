@@ -1,5 +1,6 @@
 import { address as addressOf, cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
+import { desiredDns, wayToDns } from './dns-address.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, MULTICAST_ROUTE, type Network, type Sandbox } from './model.ts';
 import {
@@ -67,7 +68,7 @@ export function desiredNetwork(state: State, network: Network): Unit {
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
   // Before the gateway, whose name in the host's namespace may be a stranger's.
-  resources.push(...desiredOverlay(state, network));
+  resources.push(...desiredDns(state, network), ...desiredOverlay(state, network));
   if (hasGateway(network)) resources.push(...gateway(network), ...gatewayOnOverlay(state, network));
   return { key: `network/${id}`, resources };
 }
@@ -105,15 +106,15 @@ export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   const unit = { key: unitOf(endpoint) };
   const network = state.networks.get(endpoint.network);
   if (!network || endpoint.peer !== state.self) return { ...unit, resources: [] };
-  return { ...unit, resources: attached(network, endpoint) };
+  return { ...unit, resources: attached(state, network, endpoint) };
 }
 
-function attached(network: Network, endpoint: Endpoint): Resource[] {
+function attached(state: State, network: Network, endpoint: Endpoint): Resource[] {
   switch (endpoint.sandbox?.kind) {
     case 'engine':
       return handover(network, endpoint, endpoint.sandbox);
     case 'netns':
-      return attachment(network, endpoint, endpoint.sandbox);
+      return attachment(state, network, endpoint, endpoint.sandbox);
     case 'host':
       return exposure(network, endpoint, endpoint.sandbox);
     case 'bridge':
@@ -148,12 +149,13 @@ function handover(network: Network, endpoint: Endpoint, { key }: Of<'engine'>): 
   return [{ ...port(network, endpoint), peer: far }];
 }
 
-function attachment(network: Network, endpoint: Endpoint, sandbox: Of<'netns'>): Resource[] {
+function attachment(state: State, network: Network, endpoint: Endpoint, sandbox: Of<'netns'>): Resource[] {
   const { path: netns, interface: link } = sandbox;
   return [
     { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     ...(hasGateway(network) ? defaultRoutes(network, endpoint).map((r): Resource => ({ ...r, netns, link })) : []),
+    ...wayToDns(state, endpoint),
     ...(network.multicast && !endpoint.noMulticast
       ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]
       : []),

@@ -69,10 +69,7 @@ export const CATALOGUE = {
   ],
   WEAVE_PEER_ALIVE: ['conflict', 'Run weave reset on that host; or stop it, and try again once it is not heard of.'],
   WEAVE_PEER_NOT_FOUND: ['not-found', 'List the hosts with: weave status peers'],
-  WEAVE_NOT_CLUSTERED: [
-    'conflict',
-    'This host is alone; connect it with: weave launch --local --store, or weave connect',
-  ],
+  WEAVE_NOT_CLUSTERED: ['conflict', 'This host is alone; connect it with: weave launch --store, or weave connect'],
   WEAVE_DIRECTORY_LOST: ['unavailable', 'If it was lost for good, run on one host: weave prime --rebuild'],
   WEAVE_DIRECTORY_DENIED: ['denied', 'Check the user, the password and the certificates that --store was given.'],
   WEAVE_ETCD_MISSING: [
@@ -83,6 +80,8 @@ export const CATALOGUE = {
   WEAVE_JOIN_DENIED: ['denied', 'Start both hosts with the same password: --password or WEAVE_PASSWORD.'],
   WEAVE_OTHER_CLUSTER: ['conflict', 'Leave one of the two clusters first: weave reset on each of its hosts.'],
   WEAVE_OTHER_VERSION: ['conflict', 'Run the same version of weave on both hosts.'],
+  WEAVE_NO_DNS: ['conflict', 'Start the daemon without --no-dns.'],
+  WEAVE_DNS_ADDRESS_IN_USE: ['conflict', 'Stop the other DNS server there, or serve names at another address.'],
   WEAVE_FIREWALL_FAILED: ['unavailable', 'Install nftables: apt-get install nftables'],
   WEAVE_ALREADY_RUNNING: ['conflict', 'Stop it first with: weave stop'],
   WEAVE_KERNEL: ['unconverged', 'The change is undone; see the daemon log for the kernel’s own words.'],

@@ -29,6 +29,8 @@ export {
   published,
   unpooled,
 } from './directory.ts';
+export { addName, domainOf, MOST_NAMES, type NamedContainer, type NameSpec, nameIn, removeNames } from './dns.ts';
+export { dnsAddressFor, dnsHeir, hostRoute, roommates, withoutDns } from './dns-address.ts';
 export {
   createEndpoint,
   deleteEndpoint,
@@ -38,6 +40,8 @@ export {
   leaveEndpoint,
   nameEndpoint,
   publishPorts,
+  unnameEndpoint,
+  withName,
 } from './endpoints.ts';
 export {
   asWeaveError,

@@ -1,13 +1,14 @@
 import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
-import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { count, mark, own } from './indexes.ts';
 import {
   type Binding,
   type Cell,
   type Change,
   type Endpoint,
   type Lease,
+  type Name,
   type Network,
   type Peer,
   type Pool,
@@ -52,6 +53,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly names = new Map<string, Name>();
   readonly grants = new Grants();
   /** This host. */
   readonly self: string;
@@ -75,6 +77,7 @@ export class State {
     cell: this.cells,
     lease: this.leases,
     endpoint: this.endpoints,
+    name: this.names,
   };
 
   constructor(self: string) {
@@ -84,6 +87,11 @@ export class State {
   /** The cluster that this host belongs to; undefined while it is alone. */
   get cluster(): string | undefined {
     return this.selves.get(SELF)?.cluster;
+  }
+
+  /** What the names of this host's containers end in; undefined where they have none. */
+  get domain(): string | undefined {
+    return this.selves.get(SELF)?.domain;
   }
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
@@ -283,15 +291,3 @@ export class State {
 }
 
 const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });
-function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
-  if (enter) index.set(key, id);
-  else if (index.get(key) === id) index.delete(key);
-}
-
-function mark(index: Map<string, Set<string>>, key: string, id: string, enter: boolean): void {
-  const ids = index.get(key);
-  if (enter) {
-    if (ids) ids.add(id);
-    else index.set(key, new Set([id]));
-  } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}

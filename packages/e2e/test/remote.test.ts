@@ -150,7 +150,7 @@ test('launch, attach, ps, status', async (t) => {
   t.match(await weave('attach', '10.2.1.1/24', 'n1'), { code: 0, stdout: '10.2.1.1\n', stderr: '' });
   t.match(await weave('attach', 'n2', '10.2.1.2/24', '--json'), { code: 0, stdout: /"10\.2\.1\.2\/24"/ });
   t.match(await as(['docker', 'exec', 'n1', 'ping', '-c1', '-W2', '10.2.1.2']), { code: 0 });
-  t.match(await weave('ps', 'n1'), { stdout: /^[0-9a-f]{12} ([0-9a-f]{2}:){5}[0-9a-f]{2} 10\.2\.1\.1\/24\n$/ });
+  t.match(await weave('ps', 'n1'), { stdout: /^n1 ([0-9a-f]{2}:){5}[0-9a-f]{2} 10\.2\.1\.1\/24\n$/ });
   t.match(await weave('check'), { code: 0, stdout: /agree/ });
   t.match(await weave('attach', 'nosuch'), {
     code: 3,
@@ -165,6 +165,28 @@ test('launch, attach, ps, status', async (t) => {
     'several at once',
   );
   t.match(await weave('network', 'ls'), { stdout: /many4/ });
+});
+
+test('run: in the foreground, with its streams and its exit code', async (t) => {
+  const shown = await weave(
+    'run',
+    '10.2.1.3/24',
+    '--rm',
+    'busybox',
+    'sh',
+    '-c',
+    'ip -4 addr show ethwe; echo no >&2; exit 9',
+  );
+  t.match(shown, { code: 9, stdout: /inet 10\.2\.1\.3\/24/, stderr: /^no$/m });
+  const { code, stdout } = await weave('run', '10.2.1.4/24', '-d', '--name', 'n4', 'busybox', 'sleep', '99');
+  t.match({ code, stdout }, { code: 0, stdout: /^[0-9a-f]{64}\n$/ });
+  t.match(await as(['docker', 'exec', 'n1', 'ping', '-c1', '-W2', '10.2.1.4']), { code: 0 });
+  t.match(await weave('run', '10.2.1/24', '--name', 'n5', 'busybox'), {
+    code: 2,
+    stdout: '',
+    stderr: /WEAVE_INVALID_ADDRESS/,
+  });
+  t.notMatch(await host.docker('ps', '-a', '--format', '{{.Names}}'), /n5/);
 });
 
 test('over ssh, and on its own host by a member of the engine’s group', async (t) => {

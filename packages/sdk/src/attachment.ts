@@ -14,11 +14,15 @@ export interface AttachOptions extends OnNetwork {
   rewriteHosts?: boolean | undefined;
   /** Of a container: what its /etc/hosts has beside, each `name:address`. */
   addHosts?: readonly string[] | undefined;
+  /** It is to have no names by this, now and later. */
+  withoutDns?: boolean | undefined;
 }
 
 export interface ExposeOptions extends OnNetwork {
   /** By default others know containers by the host's address, and containers know others by it. */
   masquerade?: boolean | undefined;
+  /** What the addresses are called: one label, or a name in the domain. They lose it when they are hidden. */
+  name?: string | undefined;
 }
 
 export interface Attachment {

@@ -2,6 +2,7 @@
 export {
   asWeaveError,
   type Code,
+  DEFAULT_DOMAIN,
   DEFAULT_NETWORK,
   type Endpoint,
   FACES,

@@ -100,6 +100,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Weave> {
     expose: (addresses = [], options = {}) =>
       call('expose', { addresses: [...addresses], ...options } as Params<'expose'>),
     hide: (addresses = [], options = {}) => call('hide', { addresses: [...addresses], ...options } as Params<'hide'>),
+    names: {
+      add: (target) => call('names.add', target as Params<'names.add'>),
+      remove: (target) => call('names.remove', target as Params<'names.remove'>),
+      list: (filter = {}) => call('names.list', filter as Params<'names.list'>),
+      lookup: (name) => call('names.lookup', { name }),
+    },
     bridges: {
       attach: (bridge, options = {}) => call('bridges.attach', { bridge, ...options } as Params<'bridges.attach'>),
       detach: (bridge, options = {}) => call('bridges.detach', { bridge, ...options } as Params<'bridges.detach'>),
@@ -118,6 +124,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Weave> {
     engine: {
       report: (snapshot) => call('engine.report', snapshot as Params<'engine.report'>),
       started: (container) => call('engine.started', container as Params<'engine.started'>),
+      ended: (container) => call('engine.ended', { container }),
       named: (network, name) => call('engine.named', { network, name }),
       removed: (container) => call('engine.removed', { container }),
       compare: (snapshot) => call('engine.compare', snapshot as Params<'engine.compare'>),

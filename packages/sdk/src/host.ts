@@ -57,6 +57,8 @@ export interface Host {
   others?: Others | undefined;
   /** Whether what is heard of a link of the switch may be what a verb just did. */
   isEcho(link: string): boolean;
+  /** Tells who follows what happens. */
+  emit(event: WeaveEvent): void;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -240,6 +242,7 @@ export function createHost(parts: Parts): Host {
       trustRecords,
       inTurn,
       isEcho,
+      emit,
       end,
     },
   };
@@ -272,7 +275,8 @@ const orphans = (state: State, undo: readonly Change[]): Change[] =>
 function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
   // What an engine has of a network is part of it.
   if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
-  if (table !== 'network' && table !== 'endpoint') return [];
-  const existed = table === 'network' ? state.networks.has(id) : state.endpoints.has(id);
+  if (table !== 'network' && table !== 'endpoint' && table !== 'name' && table !== 'peer') return [];
+  const { networks: network, endpoints: endpoint, names: name, peers: peer } = state;
+  const existed = { network, endpoint, name, peer }[table].has(id);
   return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
 }

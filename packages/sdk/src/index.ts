@@ -2,7 +2,9 @@ export {
   asWeaveError,
   CATALOGUE,
   type Code,
+  DEFAULT_DOMAIN,
   DEFAULT_NETWORK,
+  DNS_ADDRESS,
   type Endpoint,
   FACES,
   isWeaveError,
@@ -17,7 +19,7 @@ export {
 } from '@weave/core';
 export { fixedOf, lasting } from './check.ts';
 export { type ConnectOptions, connect } from './connect.ts';
-export { dockerEngine, type Engine } from './engine.ts';
+export { dockerEngine, type Engine, engineContainer } from './engine.ts';
 export { type EtcdOptions, parseEtcdAddress } from './etcd.ts';
 export { installWait } from './install-wait.ts';
 export { type Link, linksOf, OVERLAY } from './links.ts';

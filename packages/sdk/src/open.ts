@@ -9,6 +9,8 @@ import {
   DEFAULT_NETWORK,
   DEFAULT_SUBNETS,
   type Directory,
+  DNS_ADDRESS,
+  domainOf,
   type Firewall,
   type HostStore,
   isSame,
@@ -42,6 +44,7 @@ import { clusterVerbs } from './verbs/cluster.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
 import { exposeVerbs } from './verbs/expose.ts';
+import { nameVerbs } from './verbs/names.ts';
 import { networkVerbs } from './verbs/networks.ts';
 import { poolVerbs } from './verbs/pools.ts';
 import { VERSION } from './version.ts';
@@ -67,6 +70,11 @@ export interface OpenOptions {
   sharing?: Omit<SharingOptions, 'managed'> & {
     managed?: { password?: string | undefined; targets?: readonly string[] };
   };
+  /**
+   * What the names of containers end in, the same on every host, such as `weave.local`: then the DNS is reached from all
+   * of them, for whoever answers there. Absent: they have no names. WEAVE_INVALID_OPTION.
+   */
+  domain?: string | undefined;
   /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
   /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
@@ -108,7 +116,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
   if (!isSame(state.peers.get(self.id), self)) host.commit([{ table: 'peer', id: self.id, record: self }]);
-  if (!state.selves.has(SELF)) host.commit([{ table: 'self', id: SELF, record: { peer: self.id } }]);
+  host.commit(identified(state, options.domain));
   const notices: string[] = [];
   if (setAside) {
     notices.push(
@@ -142,6 +150,13 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
     );
   }
   return faceOf(host, { ...options, company, store, firewall, events, notices, started: clock() });
+}
+
+/** Which host this is, and what its containers are called, where that is news. */
+function identified(state: State, wanted: string | undefined): Change[] {
+  const { domain: _, ...before } = state.selves.get(SELF) ?? { peer: state.self };
+  const record: Self = { ...before, ...(wanted === undefined ? {} : { domain: domainOf(wanted) }) };
+  return isSame(state.selves.get(SELF), record) ? [] : [{ table: 'self', id: SELF, record }];
 }
 
 /** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */
@@ -219,6 +234,7 @@ function faceOf(host: Host, { company, store, firewall, events, notices, started
     ...attachVerbs(host, engine ?? dockerEngine()),
     ...exposeVerbs(host),
     bridges: bridgeVerbs(host),
+    names: nameVerbs(host, company, engine ?? dockerEngine()),
     cluster: clusterVerbs(host, company),
     engine: engineVerbs(host),
     status: async () => ({
@@ -228,6 +244,7 @@ function faceOf(host: Host, { company, store, firewall, events, notices, started
       networks: state.networks.size,
       endpoints: [...state.endpoints.values()].filter(({ peer }) => peer === state.self).length,
       started,
+      ...(state.domain ? { dns: { domain: state.domain, addresses: Object.values(DNS_ADDRESS) } } : {}),
       ...(company.cluster ? { cluster: company.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
       notices: [...notices, ...(company.sharing?.notices() ?? [])],

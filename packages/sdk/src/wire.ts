@@ -1,3 +1,4 @@
+import { MOST_NAMES } from '@weave/core';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Weave } from './weave.ts';
 
@@ -32,11 +33,15 @@ const Attach = Type.Object(
     multicast: Type.Optional(Type.Boolean()),
     rewriteHosts: Type.Optional(Type.Boolean()),
     addHosts: Type.Optional(Type.Array(Text, { maxItems: 256 })),
+    withoutDns: Type.Optional(Type.Boolean()),
   },
   Strict,
 );
 const Detach = Type.Object({ target: Target, addresses: Addresses, ...OnNetwork }, Strict);
-const Expose = Type.Object({ addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()) }, Strict);
+const Expose = Type.Object(
+  { addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()), name: Type.Optional(Text) },
+  Strict,
+);
 const Hide = Type.Object({ addresses: Addresses, ...OnNetwork }, Strict);
 const Bridge = Type.Object({ bridge: Text, ...OnNetwork }, Strict);
 
@@ -72,8 +77,33 @@ const Port = Type.Object(
   Strict,
 );
 
+/** As the engine tells it: what is no name of ours is passed over where it is used. */
+const Called = {
+  id: Id,
+  name: Text,
+  hostname: Type.Optional(Type.String({ maxLength: 255 })),
+  aliases: Type.Optional(Type.Record(Id, Type.Array(Type.String({ maxLength: 255 }), { maxItems: MOST_NAMES }))),
+  services: Type.Optional(
+    Type.Array(
+      Type.Object({ protocol: Port.properties.protocol, port: Type.Integer({ minimum: 0, maximum: 65535 }) }),
+      {
+        maxItems: MOST_NAMES,
+      },
+    ),
+  ),
+};
+
 const Container = Type.Object(
-  { id: Id, name: Text, pid: Type.Integer({ minimum: 0 }), endpoints: Type.Optional(Type.Array(Id)) },
+  { ...Called, pid: Type.Integer({ minimum: 0 }), endpoints: Type.Optional(Type.Array(Id)) },
+  Strict,
+);
+
+const NameTarget = Type.Object(
+  {
+    addresses: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 256 })),
+    container: Type.Optional(Text),
+    name: Type.Optional(Text),
+  },
   Strict,
 );
 
@@ -145,7 +175,10 @@ export const VERBS = {
   'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
   'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
   'endpoints.list': verb(
-    Type.Object({ network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()) }, Strict),
+    Type.Object(
+      { network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()), with: Type.Optional(Id) },
+      Strict,
+    ),
     (w, p) => w.endpoints.list(p),
   ),
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
@@ -157,6 +190,12 @@ export const VERBS = {
   hide: verb(Hide, (w, { addresses, ...options }) => w.hide(addresses, options)),
   'bridges.attach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.attach(bridge, options)),
   'bridges.detach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.detach(bridge, options)),
+  'names.add': verb(NameTarget, (w, p) => w.names.add(p)),
+  'names.remove': verb(NameTarget, (w, p) => w.names.remove(p)),
+  'names.list': verb(Type.Object({ of: Type.Optional(Type.String({ maxLength: 512 })) }, Strict), (w, p) =>
+    w.names.list(p),
+  ),
+  'names.lookup': verb(One('name'), (w, p) => w.names.lookup(p.name as string)),
   'cluster.peers': verb(None, (w) => w.cluster.peers()),
   'cluster.pools': verb(None, (w) => w.cluster.pools()),
   'cluster.remove': verb(One('peer'), (w, p) => w.cluster.remove(p.peer as string)),
@@ -173,6 +212,7 @@ export const VERBS = {
   'cluster.rebuild': verb(None, (w) => w.cluster.rebuild()),
   'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),
   'engine.started': verb(Container, (w, p) => w.engine.started(p)),
+  'engine.ended': verb(One('container', Id), (w, p) => w.engine.ended(p.container as string)),
   'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),
   'engine.removed': verb(One('container'), (w, p) => w.engine.removed(p.container as string)),
   'engine.compare': verb(Snapshot, (w, p) => w.engine.compare(p)),

@@ -92,7 +92,7 @@ async function start(options: Options, peers: readonly string[], socket: string)
 
 /** What the daemon's own command line says, and what it is told by its environment. */
 function lineOf(options: Options, peers: readonly string[]) {
-  const { local: _, json: __, logFile: ___, restart: ____, storeUser, password, ...settings } = options;
+  const { local: _, json: __, logFile: ___, restart: ____, storeUser, password, dns, ...settings } = options;
   const words = Object.entries(settings).flatMap(([name, value]) =>
     [value].flat().flatMap((each) => [`--${kebab(name)}`, each]),
   );
@@ -101,7 +101,7 @@ function lineOf(options: Options, peers: readonly string[]) {
     ...(storeUser ? { WEAVE_STORE_USER: storeUser } : {}),
     ...(password ? { WEAVE_PASSWORD: password } : {}),
   };
-  return { words: [...peers, ...words], secrets };
+  return { words: [...peers, ...(dns ? [] : ['--no-dns']), ...words], secrets };
 }
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,4 +1,4 @@
-import { connectionsText, ipamText, peersText, targetsText } from './text.ts';
+import { connectionsText, dnsText, ipamText, peersText, targetsText } from './text.ts';
 import type { View } from './view.ts';
 
 interface Part {
@@ -11,6 +11,7 @@ export const STATUS_PARTS = {
   targets: { of: ({ targets }) => targets, text: ({ targets }) => targetsText(targets) },
   connections: { of: ({ connections }) => connections, text: connectionsText },
   peers: { of: ({ peers }) => peers, text: peersText },
+  dns: { of: ({ names }) => names, text: dnsText },
   ipam: { of: ({ pools }) => pools, text: ipamText },
 } satisfies Record<string, Part>;
 

@@ -5,7 +5,7 @@ type Row = readonly [label: string, value: string | number];
 
 /** As `weave status` of 2.8: scripts look for " Label: value". What is ours comes last. */
 export function statusText(view: View): string {
-  const blocks = [[versionRow(view.status)], router(view), ipam(view), PLUGIN, daemon(view.status)];
+  const blocks = [[versionRow(view.status)], router(view), ipam(view), dns(view), PLUGIN, daemon(view.status)];
   return `\n${blocks
     .filter((rows) => rows.length > 0)
     .map((rows) => `${rows.map(line).join('\n')}\n`)
@@ -50,6 +50,16 @@ function ipam(view: View): Row[] {
     ['DefaultSubnet', pool.cidr],
   ];
 }
+
+const dns = ({ status, names }: View): Row[] =>
+  status.dns
+    ? [
+        ['Service', 'dns'],
+        ['Domain', `${status.dns.domain}.`],
+        ['TTL', 1],
+        ['Entries', names.length],
+      ]
+    : [];
 
 const PLUGIN: Row[] = [
   ['Service', 'plugin (v2)'],
@@ -133,3 +143,17 @@ function holdings({ status, peers }: View, { holdings: held, size, active, stale
     });
   return stale ? [...lines, 'of this host only: the store does not answer'] : lines;
 }
+
+/** What has a name by hand, and no container, is extern. */
+export const dnsText = ({ status: { dns }, names }: View): string =>
+  names
+    .toSorted((a, b) => order(a.name, b.name) || order(a.id, b.id))
+    .flatMap(({ name, addresses, container = 'weave:extern', peer }) =>
+      addresses.map((address) =>
+        [relative(name, dns?.domain).padEnd(12), address.padEnd(15), container.slice(0, 12).padEnd(12), peer].join(' '),
+      ),
+    )
+    .join('\n');
+
+const relative = (name: string, domain: string | undefined) => (domain ? name.slice(0, -domain.length - 1) : name);
+const order = (a: string, b: string) => (a < b ? -1 : Number(a > b));

@@ -1,4 +1,4 @@
-import type { Connection, ConnectTarget, Link, PeerStatus, PoolUse, Status, Weave } from '@weave/sdk/client';
+import type { Connection, ConnectTarget, Link, NameEntry, PeerStatus, PoolUse, Status, Weave } from '@weave/sdk/client';
 import { linksOf } from '@weave/sdk/client';
 
 /** What status and report are made of. */
@@ -9,17 +9,19 @@ export interface View {
   targets: ConnectTarget[];
   connections: Connection[];
   links: Link[];
+  names: NameEntry[];
 }
 
-export async function viewOf({ status, cluster }: Weave): Promise<View> {
-  const [of, peers, pools, targets, connections] = await Promise.all([
+export async function viewOf({ status, cluster, names }: Weave): Promise<View> {
+  const [of, peers, pools, targets, connections, named] = await Promise.all([
     status(),
     cluster.peers(),
     cluster.pools(),
     cluster.targets(),
     cluster.connections(),
+    names.list(),
   ]);
-  return { status: of, peers, pools, targets, connections, links: linksOf(peers, connections, targets) };
+  return { status: of, peers, pools, targets, connections, links: linksOf(peers, connections, targets), names: named };
 }
 
 /** As 2.8 writes a host: its name is what the id is here, and its nickname our name. */

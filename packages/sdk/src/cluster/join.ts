@@ -122,8 +122,10 @@ export async function joinCluster(context: Context, there: There | undefined, cl
 
 /** This host is of that cluster from now on, and in step with that directory of it. */
 export function belong({ host }: Context, { id: cluster, incarnation }: There): void {
-  const peer = host.state.self;
-  host.commit([{ table: 'self', id: SELF, record: { peer, cluster, incarnation } }]);
+  const { state } = host;
+  host.commit([
+    { table: 'self', id: SELF, record: { ...state.selves.get(SELF), peer: state.self, cluster, incarnation } },
+  ]);
 }
 
 /** Makes the networks of this host and of its cluster the same. */

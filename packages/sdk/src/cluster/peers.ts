@@ -87,6 +87,7 @@ export async function clearAfter({ directory }: Context, peer: string): Promise<
     ...on.map(({ key }): Write => ({ prefix: keys.endpointsOn(nameInKey(key), peer), value: null })),
     { prefix: keys.presences(peer), value: null },
     { prefix: keys.wishes(peer), value: null },
+    { prefix: keys.names(peer), value: null },
   ];
   for (const part of chunks(told))
     if ((await directory.commit({ when: [absent], writes: part })) === undefined) return '0';

@@ -14,6 +14,7 @@ import type { Host } from '../host.ts';
 import { hostsLine } from '../hosts.ts';
 import { inBackground } from '../log.ts';
 import { leaveLastRun, type NamedTarget, resolveTarget } from '../target.ts';
+import { passOnDns } from '../way-to-dns.ts';
 import type { Attachment, AttachOptions, Weave } from '../weave.ts';
 import { rewriteHosts, withHosts } from './hosts.ts';
 
@@ -56,7 +57,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
       const requests = addresses.map(parseAddressRequest);
       const others = (options.addHosts ?? []).map(hostsLine);
       state.network(network);
-      const resolved = await resolveTarget(datapath, engine, target);
+      const resolved = { ...(await resolveTarget(datapath, engine, target)), isUnnamed: options.withoutDns };
       const settings = settingsOf(resolved, options, others);
       return host.inTurn(turnOf(resolved), () => on(resolved, network, requests, settings));
     },
@@ -69,6 +70,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
         const endpoint = attachmentOf(state, on, resolved);
         const { removed, changes } = detach(state, endpoint, requests);
         if (!endpoint) return removed;
+        if (changes.some(({ record }) => record === null)) await passOnDns(host, endpoint.id);
         await host.carryOut({ changes, endpoints: [endpoint.id] });
         if (endpoint.hosts)
           await inBackground(host.log, 'names could not be taken back', async () => rewriteHosts(host, resolved));
