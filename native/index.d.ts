@@ -9,6 +9,26 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Answers DNS questions from names in memory, on threads of its own. It does not keep the process alive. */
+export declare class DnsServer {
+  /**
+   * Opens every address, then answers. Calls back with each question that is not its own; it is to be answered by
+   * `answer`. Throws with the errno's name as `code`.
+   */
+  static start(settings: DnsSettings, asked: (question: DnsQuestion) => void): DnsServer
+  /** With the ports that were had. */
+  listening(): Array<DnsListen>
+  /** All of it or, if any of it is at fault, nothing; nobody is answered from in between. Throws EINVAL. */
+  update(changes: DnsChanges): void
+  /** The addresses that `asker`, or one who sees all, would be told. */
+  lookup(name: string, asker?: string | undefined | null): Array<string>
+  /** Sends the answer to a question that was called back with, as it is; none for silence. */
+  answer(id: number, packet?: Buffer | undefined | null): void
+  counts(): DnsCounts
+  /** The addresses are free again when it returns. */
+  close(): void
+}
+
 /** The kernel's network state, by way of one worker thread. An idle one does not keep the process alive. */
 export declare class Kernel {
   /**
@@ -51,6 +71,100 @@ export interface Changed {
   filters: Array<string>
   /** Notifications were lost: anything may have changed. */
   lost: boolean
+}
+
+export interface DnsAsker {
+  address: string
+  networks: Array<string>
+}
+
+/** First what is gone goes, or everything, then what is put is put. */
+export interface DnsChanges {
+  everythingGone: boolean
+  networksGone: Array<string>
+  namesGone: Array<string>
+  askersGone: Array<string>
+  networks: Array<DnsNetwork>
+  names: Array<DnsName>
+  askers: Array<DnsAsker>
+}
+
+export interface DnsCounts {
+  names: number
+  answered: number
+  truncated: number
+  malformed: number
+  forwarded: number
+  dropped: number
+  tcpConnections: number
+}
+
+/** What is said to a question that cannot be answered. */
+export declare function dnsFailure(packet: Buffer): Buffer | null
+
+/** Whether it answers that very question. */
+export declare function dnsIsAnswer(question: Buffer, answer: Buffer): boolean
+
+/** For how many seconds an answer may be kept; null for one that may not. */
+export declare function dnsLife(answer: Buffer): number | null
+
+/** An address to answer DNS at, over UDP and TCP. */
+export interface DnsListen {
+  /** `'host'`, or the path of an nsfs file. */
+  netns: string
+  /** IPv4 or IPv6; `0.0.0.0` and `::` for all of the namespace. Needs not be there yet. */
+  address: string
+  /** 0 for any that is free. */
+  port: number
+}
+
+export interface DnsName {
+  /** Putting the same again replaces it. */
+  id: string
+  /** One label, or in the domain. */
+  name: string
+  /** Absent: told to everyone. */
+  network?: string
+  addresses: Array<string>
+  local?: boolean
+  ports?: Array<DnsPort>
+}
+
+export interface DnsNetwork {
+  id: string
+  subnets: Array<string>
+}
+
+export interface DnsPort {
+  port: number
+  protocol: string
+  service?: string
+}
+
+/** A name as `DnsServer` has it, with its final dot; null for what can be no name of the domain. */
+export declare function dnsQualify(name: string, domain: string): string | null
+
+/** A question as it is sent on, its id 0: equal ones have equal answers. */
+export declare function dnsQuestion(packet: Buffer): Buffer | null
+
+/** A question that is not the server's to answer. */
+export interface DnsQuestion {
+  id: number
+  packet: Buffer
+  source: string
+  tcp: boolean
+}
+
+/** What is said to `packet`, out of an answer that is `age` seconds old. */
+export declare function dnsReply(packet: Buffer, answer: Buffer, age: number, tcp: boolean): Buffer | null
+
+export interface DnsSettings {
+  listen: Array<DnsListen>
+  domain: string
+  /** Seconds. */
+  ttl: number
+  /** Addresses of this host before others; else they are shuffled. */
+  localFirst: boolean
 }
 
 /**

@@ -773,8 +773,15 @@ if (
   }
 }
 
-const { Kernel, keepPort, netnsId, probeSocket } = nativeBinding
+const { DnsServer, Kernel, dnsFailure, dnsIsAnswer, dnsLife, dnsQualify, dnsQuestion, dnsReply, keepPort, netnsId, probeSocket } = nativeBinding
+export { DnsServer }
 export { Kernel }
+export { dnsFailure }
+export { dnsIsAnswer }
+export { dnsLife }
+export { dnsQualify }
+export { dnsQuestion }
+export { dnsReply }
 export { keepPort }
 export { netnsId }
 export { probeSocket }

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 const outdir = 'dist/bundle';
 
 /** Files of their own, read when they are asked for: only the daemon needs more than a client does, and not all of them all. */
-const APART = { daemon: /\/daemon\.ts$/, sharing: /\/sharing\.ts$/ };
+const APART = { daemon: /\/daemon\.ts$/, sharing: /\/sharing\.ts$/, remote: /\/remote\.ts$/ };
 
 const apart = {
   name: 'apart',
@@ -48,6 +48,8 @@ const { metafile } = await build({
     weave: 'src/weave.ts',
     'weave-docker-plugin': 'src/weave-docker-plugin.ts',
     daemon: 'src/daemon.ts',
+    remote: 'src/remote/remote.ts',
+    relay: 'src/remote/relay.ts',
     sharing: '../sdk/src/sharing.ts',
   },
   outdir,

@@ -51,16 +51,13 @@ function checkDeclared(folder, manifest, rule, src, test) {
   const inSource = used(src);
   const inTest = used(test);
   const found = [];
+  const sourceMayUse = rule.bundleNeeds ? any : runtime;
   for (const name of inSource)
-    if (!(name in runtime)) found.push(`${folder}: imports ${name}, which is not in its dependencies`);
+    if (!(name in sourceMayUse)) found.push(`${folder}: imports ${name}, which is not in its dependencies`);
   for (const name of inTest)
     if (!(name in any)) found.push(`${folder}: its tests import ${name}, which it does not declare`);
   if (rule.declaresUnused) return found;
-  if (src.length > 0) {
-    for (const name in runtime)
-      if (!inSource.has(name) && !rule.bundleNeeds?.includes(name))
-        found.push(`${folder}: declares ${name}, which no source imports`);
-  }
+  if (src.length > 0) found.push(...Object.keys(runtime).flatMap((name) => needless(folder, name, rule, inSource)));
   for (const name in manifest.devDependencies) {
     const typed = name.replace('@types/', '');
     if (!inTest.has(name) && !inSource.has(typed) && !inTest.has(typed)) {
@@ -68,6 +65,12 @@ function checkDeclared(folder, manifest, rule, src, test) {
     }
   }
   return found;
+}
+
+/** What is in a bundle is there already when it is installed. */
+function needless(folder, name, { bundleNeeds }, inSource) {
+  if (bundleNeeds) return bundleNeeds.includes(name) ? [] : [`${folder}: declares ${name}, which its bundle has`];
+  return inSource.has(name) ? [] : [`${folder}: declares ${name}, which no source imports`];
 }
 
 function importGraph(root, files) {

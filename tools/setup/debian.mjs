@@ -24,12 +24,19 @@ const needs = [
   { name: 'openssl', commands: ['openssl'], why: 'tests make certificates with it' },
   { name: 'tcpdump', commands: ['tcpdump'], why: 'tests look at packets on the wire with it' },
   { name: 'valgrind', commands: ['valgrind'], why: 'tests count the instructions of an attach with it' },
+  { name: 'tmux', commands: ['tmux'], why: 'tests type into a terminal with it' },
+  { name: 'curl', commands: ['curl'], why: 'tests ask the HTTP API with it, as scripts do' },
+  { name: 'zsh', commands: ['zsh'], why: 'tests complete words in it' },
+  { name: 'fish', commands: ['fish'], why: 'tests complete words in it' },
+  { name: 'bind9-dnsutils', commands: ['dig'], why: 'tests ask for names with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
 ];
 /** What only the benchmarks compare with. */
 const rivals = [
   { name: 'containernetworking-plugins', files: ['/usr/lib/cni/bridge'], why: 'the benchmark compares with CNI' },
   { name: 'iperf3', commands: ['iperf3'], why: 'the benchmark measures throughput with it' },
+  { name: 'dnsmasq-base', commands: ['dnsmasq'], why: 'the benchmark compares with it' },
+  { name: 'dnsperf', commands: ['dnsperf'], why: 'the benchmark asks for names with it' },
   { name: 'netavark', files: ['/usr/lib/podman/netavark'], why: 'the benchmark compares with Podman' },
 ];
 const policy = '/usr/sbin/policy-rc.d';

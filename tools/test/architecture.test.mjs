@@ -132,3 +132,13 @@ test('circles are found wherever they hang', () => {
   const circles = findCircles(graph).map((circle) => circle.sort().join(''));
   assert.deepEqual(circles.sort(), ['abc', 'self', 'xy']);
 });
+
+test('what is in a bundle is not to be installed beside it', (t) => {
+  const src = { 'packages/cli/src/a.ts': "import 'commander';\nimport 'pino';" };
+  const manifest = (dependencies) => ({ name: '@weave/cli', dependencies, devDependencies: { commander: '1' } });
+  const found = (dependencies) => violations(t, { ...src, 'packages/cli/package.json': manifest(dependencies) });
+  assert.deepEqual(found({ '@weave/native': 'workspace:*' }), [
+    'packages/cli: imports pino, which is not in its dependencies',
+  ]);
+  assert.deepEqual(found({ pino: '1' }), ['packages/cli: declares pino, which its bundle has']);
+});

@@ -6,6 +6,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod convert;
+pub mod dns;
 mod observed;
 mod op;
 

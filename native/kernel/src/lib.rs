@@ -36,7 +36,7 @@ mod worker;
 pub use background::REAP_GROUP;
 pub use error::{Error, Result};
 pub use kernel::{Kernel, Settings};
-pub use netns::identity;
+pub use netns::{identity, inside};
 pub use observed::{
     Observed, ObservedAddress, ObservedFdb, ObservedLink, ObservedNeighbour, ObservedRoute,
 };

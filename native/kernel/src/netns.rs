@@ -49,6 +49,20 @@ pub fn identity(path: &str) -> Result<String> {
     Ok(format!("{}:{cookie}", boot()))
 }
 
+/// Runs `work` inside a namespace, on a thread that ends with it: whoever calls stays where it is. `host` is taken too.
+///
+/// # Errors
+/// As [`identity`]; EPERM when it may not be entered; those of `work`.
+pub fn inside<T: Send>(path: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let netns = open(Path::new(if path == HOST { HOST_PATH } else { path }))?;
+    let visit = || {
+        enter(&netns)?;
+        work()
+    };
+    thread::scope(|scope| scope.spawn(visit).join())
+        .unwrap_or_else(|_| Err(Error::panicked("in a namespace")))
+}
+
 /// A thread that may leave the process's namespace, as the caller's, which belongs to somebody else, may not.
 struct Visitor {
     requests: Mutex<Sender<(Netns, Sender<Result<u64>>)>>,

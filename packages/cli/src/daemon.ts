@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { serveNames } from '@weave/dns';
 import { checkedWithEngine, followEngine, PLUGIN_NAMES, servePlugin } from '@weave/docker';
 import {
+  DNS_ADDRESS,
   type EtcdOptions,
+  installWait,
   type Log,
   mustBeSilent,
   open,
@@ -16,6 +19,9 @@ import {
 } from '@weave/sdk';
 import Docker from 'dockerode';
 import { pino } from 'pino';
+import { parseListenAddress } from './http/address.ts';
+import { serveHttp } from './http/serve.ts';
+import { feedNames } from './names.ts';
 import type { DaemonOptions, LogLevel } from './options.ts';
 
 export { open };
@@ -33,6 +39,11 @@ export interface RunOptions {
   /** Of the cluster that hosts make by themselves. */
   password?: string | undefined;
   peers?: string[] | undefined;
+  /** Where 2.8's HTTP API is, and where what of it only tells; by default nowhere. */
+  httpAddr?: string;
+  statusAddr?: string;
+  /** Absent: containers have no names. */
+  domain?: string | undefined;
 }
 
 /** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
@@ -75,21 +86,58 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   // So that a file that may not grow is an error like any other.
   process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  const { stateDir, runDir, sockets, nameserver, etcd, underlay } = options;
+  const { stateDir, runDir, sockets, nameserver, etcd, underlay, domain } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
-  await using weave = await open({ stateDir, runDir, log, sharing });
+  await using weave = await open({ stateDir, runDir, log, sharing, domain });
+  await using _names = domain === undefined ? undefined : await answerNames(weave, { domain, runDir, log, stop });
+  installWait(stateDir, log);
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
-  await using _api = await serve(checkedWithEngine(weave, docker), join(runDir, SOCKET));
+  const checked = checkedWithEngine(weave, docker);
+  await using _api = await serve(checked, join(runDir, SOCKET));
+  await using _http = await serveAt(checked, options);
   const following = followEngine(weave, docker, log, stop);
   const { version, pid, networks, endpoints } = await weave.status();
   log('info', 'ready', { version, pid, networks, endpoints });
   await aborted(stop);
   log('info', 'stopping', { reason: String(stop.reason) });
   await following;
+}
+
+async function serveAt(weave: Weave, { httpAddr = '', statusAddr = '' }: RunOptions): Promise<AsyncDisposableStack> {
+  await using stack = new AsyncDisposableStack();
+  const places = [
+    { text: httpAddr, option: 'http-addr', readOnly: false },
+    { text: statusAddr, option: 'status-addr', readOnly: true },
+  ];
+  for (const { text, ...how } of places) {
+    const address = parseListenAddress(text);
+    if (address !== undefined) stack.use(await serveHttp(weave, { address, ...how }));
+  }
+  return stack.move();
+}
+
+interface Answering {
+  domain: string;
+  runDir: string;
+  log: Log;
+  stop: AbortSignal;
+}
+
+/** Answers whoever is on a network, at the address that its bridge has; what goes on is known from then on. */
+async function answerNames(weave: Weave, { domain, runDir, log, stop }: Answering): Promise<AsyncDisposable> {
+  const netns = join(runDir, 'netns');
+  const names = await serveNames({
+    listen: ['0.0.0.0', '::'].map((address) => ({ netns, address })),
+    domain,
+    own: Object.values(DNS_ADDRESS),
+    warn: (message) => log('warn', message),
+  });
+  await feedNames(weave, names, log, stop);
+  return names;
 }
 
 /** Answers the engine on behalf of a daemon that runs already. */

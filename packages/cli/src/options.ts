@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { RUN_DIR, STATE_DIR } from '@weave/sdk/client';
+import { DEFAULT_DOMAIN, RUN_DIR, STATE_DIR } from '@weave/sdk/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
@@ -19,6 +19,11 @@ export interface DaemonOptions {
   storeUser?: string;
   underlay?: string[];
   password?: string;
+  httpAddr: string;
+  statusAddr: string;
+  /** False: none. */
+  dns: boolean;
+  dnsDomain: string;
 }
 
 export const stateDirOption = () =>
@@ -41,6 +46,9 @@ export const networkOption = (description: string) =>
     if (text === '') throw new InvalidArgumentError('It is empty.');
     return text;
   });
+
+/** Of an option that may be given several times. */
+export const collect = (value: string, others: string[] = []): string[] => [...others, value];
 
 /** What people copy, below the help of every command. */
 export const examples = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
@@ -67,6 +75,18 @@ export const daemonOptions = (command: Command): Command =>
     .option('--store-cert <file>', 'the certificate to show them')
     .option('--store-key <file>', 'the key of that certificate')
     .addOption(new Option('--store-user <name:password>', 'whom to log in as').env('WEAVE_STORE_USER'))
+    .addOption(
+      new Option('--http-addr <address>', 'where Weave 2.8’s HTTP API is: ip:port, a path, or off')
+        .env('WEAVE_HTTP_ADDR')
+        .default('127.0.0.1:6784'),
+    )
+    .addOption(
+      new Option('--status-addr <address>', 'where what it tells may be read, with metrics')
+        .env('WEAVE_STATUS_ADDR')
+        .default('127.0.0.1:6782'),
+    )
+    .option('--dns-domain <domain>', 'what the names of containers end in, the same on every host', DEFAULT_DOMAIN)
+    .option('--no-dns', 'containers have no names')
     .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
     .addOption(
       new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(

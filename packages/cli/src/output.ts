@@ -29,16 +29,22 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-/** Says on standard error what takes longer than a second, while it does; only to a person. */
-export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
+let isToldOf = false;
+
+/** Says on standard error what takes longer than a second, while it does; only to a person, and not of a part of it. */
+export async function withProgress<T>(what: string | (() => string), work: () => Promise<T>): Promise<T> {
+  if (isToldOf) return work();
+  isToldOf = true;
   const begun = performance.now();
   const tty = process.stderr.isTTY;
   const tick = setInterval(() => {
-    if (tty) process.stderr.write(`\r${what} … ${Math.round((performance.now() - begun) / 1000)} s`);
+    const now = typeof what === 'string' ? what : what();
+    if (tty) process.stderr.write(`\r${now} … ${Math.round((performance.now() - begun) / 1000)} s`);
   }, 1000);
   try {
     return await work();
   } finally {
+    isToldOf = false;
     clearInterval(tick);
     if (tty && performance.now() - begun >= 1000) process.stderr.write('\r\x1b[K');
   }

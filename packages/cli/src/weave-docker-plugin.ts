@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { join } from 'node:path';
-import { connect, isWeaveError, SOCKET } from '@weave/sdk/client';
+import { connect, DEFAULT_DOMAIN, isWeaveError, SOCKET } from '@weave/sdk/client';
 import { Command } from 'commander';
 import type { RunOptions } from './daemon.ts';
 import {
@@ -37,7 +37,7 @@ const program = new Command('weave-docker-plugin')
   )
   .action(async ({ socket, ...rest }: Options) => {
     const { runDaemon, runPlugin } = await import('./daemon.ts');
-    const options: RunOptions = { ...rest, sockets: [socket] };
+    const options: RunOptions = { ...rest, sockets: [socket], domain: DEFAULT_DOMAIN };
     try {
       await using weave = await connect({ socket: join(rest.runDir, SOCKET) });
       await runPlugin(weave, options);

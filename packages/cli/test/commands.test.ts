@@ -115,13 +115,15 @@ test('every example is one that can be parsed', async (t) => {
     const { stdout } = await rig.run(...path, '--help');
     const [, below = ''] = stdout.split('Examples:\n');
     for (const line of below.split('\n').filter((each) => /^ {2}weave /.test(each))) {
-      const words = line.trim().split(/ {2,}/)[0]!.split(' ').slice(1);
+      const words = shellWords(line.trim().split(/ {2,}|>/)[0]!).slice(1);
       const program = buildProgram();
       for (const [, command] of commands(program)) command.exitOverride().action(() => undefined);
       await t.resolves(program.parseAsync(words, { from: 'user' }), line.trim());
     }
   }
 });
+
+const shellWords = (line: string) => (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^'(.*)'$/, '$1'));
 
 test('mistakes are answered with the usage', async (t) => {
   const cases: [string[], RegExp, string][] = [
@@ -138,21 +140,20 @@ test('mistakes are answered with the usage', async (t) => {
     [['attach', '--network', '', 'c1'], /It is empty/, 'weave attach'],
     [['attach'], /missing required argument/, 'weave attach'],
     [['detach'], /missing required argument/, 'weave detach'],
-    [['launch'], /required option '--local'/, 'weave launch'],
     [['launch', '--local', '--log-level', 'loud'], /Allowed choices are debug, info, warning, error/, 'weave launch'],
     [['launch', '--local', '--nameserver', 'ns1'], /not an IP address/, 'weave launch'],
     [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
     [['reset', 'all'], /too many arguments/, 'weave reset'],
     [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
-    [['status', 'x'], /Allowed choices are peers, targets/, 'weave status'],
+    [['status', 'x'], /Allowed choices are targets,\s+connections/, 'weave status'],
     [['version', '--run-dir'], /argument missing/, 'weave version'],
   ];
-  for (const every of [...commands()].map(([path]) => path).filter((path) => path.length > 0))
-    cases.push([
-      [...every, ...(every[0] === 'launch' ? ['--local'] : []), '--no-such-option'],
-      /unknown option/,
-      `weave ${every.join(' ')}`,
-    ]);
+  // These take whatever docker run takes.
+  const own = ['run', 'dns-args'];
+  for (const every of [...commands()]
+    .map(([path]) => path)
+    .filter(([first]) => first !== undefined && !own.includes(first)))
+    cases.push([[...every, '--no-such-option'], /unknown option/, `weave ${every.join(' ')}`]);
   for (const [args, error, usage] of cases) {
     const { stderr } = await refused(t, args, 1, error);
     t.match(stderr, `\nUsage: ${usage} `);
@@ -210,9 +211,15 @@ test('no daemon', async (t) => {
     rmpeer: ['h'],
     connect: ['h'],
     forget: ['h'],
+    'dns-add': ['c1'],
+    'dns-remove': ['c1'],
+    'dns-lookup': ['c1'],
+    run: ['busybox'],
+    start: ['c1'],
+    restart: ['c1'],
   };
   // These start one, are one, or do without one.
-  const own = ['launch', 'daemon', 'reset', 'stop', 'version'];
+  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
   for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
     await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
   t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });
@@ -230,7 +237,7 @@ test('status and version', async (t) => {
   const { stdout } = await rig.run('status');
   t.match(
     stdout,
-    /^\n {7}Version: \d.*\n {10}Name: [0-9a-f]{32}\(.+\)\n {11}Pid: \d+\n {7}Started: 2023-11-14T22:13:20\.000Z\n/,
+    /^\n {8}Version: \d[\s\S]*\n {11}Name: [0-9a-f]{32}\(.+\)\n[\s\S]*\n {12}Pid: \d+\n {8}Started: 2023-11-14T22:13:20\.000Z\n/,
   );
   t.match(await json('status'), { pid: rig.pretended.pid, networks: 1, endpoints: 0, notices: [] });
   const { script, daemon } = await json('version');
@@ -414,9 +421,12 @@ test('attach, ps, detach', async (t) => {
   const lines = async (...args: string[]) =>
     (await rig.run('ps', ...args)).stdout.trimEnd().split('\n').filter(Boolean);
   t.same((await lines()).sort(), [first, green, second, bare].sort());
-  t.same((await lines('c1')).sort(), [first, green].sort(), 'by name');
+  const called = (name: string, line: string) => line.replace(/^\S+/, name);
+  t.same((await lines('c1')).sort(), [called('c1', first), called('c1', green)].sort(), 'by name, and called so');
   t.same(await lines(two.id), [second], 'by id');
-  t.same((await lines(two.id.slice(0, 4), 'c1')).sort(), [first, green, second].sort(), 'by the start of an id');
+  const [start, ...rest] = await lines(two.id.slice(0, 4), 'c1');
+  t.equal(start, called(two.id.slice(0, 4), second), 'by the start of an id, and in the order of asking');
+  t.same(rest.sort(), [called('c1', first), called('c1', green)].sort());
   t.same(await lines(two.id.slice(0, 3)), [], 'which is too short to be meant');
   t.same(await lines('c'), [], 'nor by the start of a name');
   t.same(await lines('nosuch'), []);
@@ -439,7 +449,7 @@ test('attach, ps, detach', async (t) => {
   await refused(t, ['detach', '10.2.1.x/24', 'c1'], 2, /WEAVE_INVALID_ADDRESS/);
 
   await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
-  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '');
+  await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
   await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
   t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
   await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');

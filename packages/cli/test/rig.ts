@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type MemoryDatapath, type MemoryFirewall, memoryDatapath, memoryFirewall } from '@weave/core/testing';
 import { type EngineContainer, open, SOCKET, serve, type Weave, WeaveError } from '@weave/sdk';
 import { type Command, CommanderError } from 'commander';
@@ -38,10 +38,10 @@ export interface Rig extends AsyncDisposable {
 /** Long enough for a start on a machine that is busy. */
 const PATIENCE_MS = 30_000;
 
-export async function createRig(): Promise<Rig> {
+export async function createRig({ domain }: { domain?: string } = {}): Promise<Rig> {
   const runDir = mkdtempSync(join(tmpdir(), 'weave-cli-'));
   // Whatever a test forgets to say: no command of it may reach a daemon of this machine.
-  const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state') };
+  const env = { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(runDir, 'state'), WEAVE_CONTAINER_NAME: basename(runDir) };
   Object.assign(process.env, env);
   const datapath = memoryDatapath();
   const firewall = memoryFirewall();
@@ -52,6 +52,7 @@ export async function createRig(): Promise<Rig> {
     firewall,
     switchFilter: memoryFirewall(),
     clock: () => 1_700_000_000_000,
+    domain,
     engine: {
       async container(name) {
         const found = containers.get(name);
@@ -106,14 +107,14 @@ for (const name of ['stdout', 'stderr'] as const) {
 }
 
 /** As weave.ts does it, but that a mistake throws where commander would exit. */
-async function runHere(args: string[]): Promise<Result> {
+export async function runHere(args: string[]): Promise<Result> {
   const result: Result = { code: 0, stdout: '', stderr: '' };
   const before = process.exitCode;
   process.exitCode = undefined;
   try {
     await capture.run(result, async () => {
       try {
-        await throwing(buildProgram()).parseAsync(args, { from: 'user' });
+        await throwing(buildProgram(args[0])).parseAsync(args, { from: 'user' });
       } catch (error) {
         if (error instanceof CommanderError) process.exitCode = error.exitCode;
         else failWith(error, args.includes('--json'));

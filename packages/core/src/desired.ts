@@ -1,7 +1,8 @@
 import { address as addressOf, cidr, contains, formatAddress } from './address.ts';
 import { networkAlias } from './alias.ts';
+import { desiredDns, wayToDns } from './dns-address.ts';
 import { HOST, type Op, type Resource, SWITCH } from './kernel.ts';
-import { type Endpoint, MULTICAST_ROUTE, type Network } from './model.ts';
+import { type Endpoint, MULTICAST_ROUTE, type Network, type Sandbox } from './model.ts';
 import {
   bridgeName,
   gatewayMac,
@@ -21,6 +22,8 @@ import type { State } from './state.ts';
 
    weavegw… ────────veth──────── wu…┐
    (gateway=weave only)             │
+   weave ───────────veth──────── wv…┤
+   (weave expose)                   │
                                   wb… bridge, one per network and 250 ports
                                     │ │ └─ wv… ─────veth───────────── ethwe        (weave attach)
    wh… ─────────────veth──────── wv…┘ └─── wx… VXLAN to other hosts
@@ -65,7 +68,7 @@ export function desiredNetwork(state: State, network: Network): Unit {
   const resources: Resource[] = [{ ...bridge, name: bridgeName(id), ...(alias ? { alias } : {}) }];
   for (let shard = 1; shard < state.shardsOf(id).length; shard++) resources.push(...furtherBridge(network, shard));
   // Before the gateway, whose name in the host's namespace may be a stranger's.
-  resources.push(...desiredOverlay(state, network));
+  resources.push(...desiredDns(state, network), ...desiredOverlay(state, network));
   if (hasGateway(network)) resources.push(...gateway(network), ...gatewayOnOverlay(state, network));
   return { key: `network/${id}`, resources };
 }
@@ -102,11 +105,23 @@ export const unitOf = ({ id }: Endpoint): string => `endpoint/${id}`;
 export function desiredEndpoint(state: State, endpoint: Endpoint): Unit {
   const unit = { key: unitOf(endpoint) };
   const network = state.networks.get(endpoint.network);
-  if (!endpoint.sandbox || !network || endpoint.peer !== state.self) return { ...unit, resources: [] };
-  return {
-    ...unit,
-    resources: endpoint.sandbox.kind === 'engine' ? handover(network, endpoint) : attachment(network, endpoint),
-  };
+  if (!network || endpoint.peer !== state.self) return { ...unit, resources: [] };
+  return { ...unit, resources: attached(state, network, endpoint) };
+}
+
+function attached(state: State, network: Network, endpoint: Endpoint): Resource[] {
+  switch (endpoint.sandbox?.kind) {
+    case 'engine':
+      return handover(network, endpoint, endpoint.sandbox);
+    case 'netns':
+      return attachment(state, network, endpoint, endpoint.sandbox);
+    case 'host':
+      return exposure(network, endpoint, endpoint.sandbox);
+    case 'bridge':
+      return bridging(network, endpoint, endpoint.sandbox);
+    default:
+      return [];
+  }
 }
 
 /** What the overlay has of an endpoint, of this host or of another. A unit of its own: its interface may be held up. */
@@ -114,6 +129,8 @@ export const desiredEntries = (state: State, endpoint: Endpoint): Unit => ({
   key: `entries/${endpoint.id}`,
   resources: onOverlay(state, endpoint),
 });
+
+type Of<K extends Sandbox['kind']> = Extract<Sandbox, { kind: K }>;
 
 const port = (network: Network, { id, shard }: Endpoint) =>
   ({
@@ -126,25 +143,40 @@ const port = (network: Network, { id, shard }: Endpoint) =>
   }) as const;
 
 /** The engine finishes the work: it moves the link, names it, gives it its addresses and brings it up. */
-function handover(network: Network, endpoint: Endpoint): Resource[] {
-  if (endpoint.sandbox?.kind !== 'engine') return [];
-  const { id, mac, sandbox } = endpoint;
-  const far = { netns: HOST, name: handoverName(id), mtu: network.mtu, mac, up: false, goesTo: sandbox.key };
+function handover(network: Network, endpoint: Endpoint, { key }: Of<'engine'>): Resource[] {
+  const { id, mac } = endpoint;
+  const far = { netns: HOST, name: handoverName(id), mtu: network.mtu, mac, up: false, goesTo: key };
   return [{ ...port(network, endpoint), peer: far }];
 }
 
-function attachment(network: Network, endpoint: Endpoint): Resource[] {
-  if (endpoint.sandbox?.kind !== 'netns') return [];
-  const { path: netns, interface: link } = endpoint.sandbox;
+function attachment(state: State, network: Network, endpoint: Endpoint, sandbox: Of<'netns'>): Resource[] {
+  const { path: netns, interface: link } = sandbox;
   return [
     { ...port(network, endpoint), peer: { netns, name: link, mtu: network.mtu, mac: endpoint.mac, up: true } },
     ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns, link, address })),
     ...(hasGateway(network) ? defaultRoutes(network, endpoint).map((r): Resource => ({ ...r, netns, link })) : []),
-    // Last: whoever waits for the network may wait for this route.
-    ...(network.multicast
+    ...wayToDns(state, endpoint),
+    ...(network.multicast && !endpoint.noMulticast
       ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]
       : []),
+    // Last, and nobody else's use for it is known: who waits for all of the above waits for this.
+    { op: 'setSysctl', netns, key: `net/ipv4/conf/${link}/tag`, value: '1' },
   ];
+}
+
+/** The host hears no router of a network of containers: each of them could say that it is one. */
+function exposure(network: Network, endpoint: Endpoint, { interface: link }: Of<'host'>): Resource[] {
+  const peer = { netns: HOST, name: link, mtu: network.mtu, mac: endpoint.mac, up: true };
+  return [
+    { ...port(network, endpoint), peer },
+    { op: 'setSysctl', netns: HOST, key: `net/ipv6/conf/${link}/accept_ra`, value: '0', ifPresent: true },
+    ...endpoint.addresses.map((address): Resource => ({ op: 'addAddress', netns: HOST, link, address })),
+  ];
+}
+
+function bridging(network: Network, endpoint: Endpoint, { bridge, interface: name }: Of<'bridge'>): Resource[] {
+  const peer = { netns: HOST, name, mtu: network.mtu, mac: endpoint.mac, master: bridge, up: true };
+  return [{ ...port(network, endpoint), peer }];
 }
 
 /** Through each gateway that the endpoint's own prefixes reach, unless it has a way out already. */
@@ -192,8 +224,9 @@ function linksInSwitch(r: Resource): string[] {
 
 /** What an attached endpoint's neighbours should be told after these addresses came. */
 export function announcements({ network, sandbox }: Endpoint, addresses: readonly string[]): Op[] {
-  if (sandbox?.kind !== 'netns') return [];
-  const { path: netns, interface: link } = sandbox;
+  if (sandbox?.kind !== 'netns' && sandbox?.kind !== 'host') return [];
+  const netns = sandbox.kind === 'host' ? HOST : sandbox.path;
+  const { interface: link } = sandbox;
   const bridge = bridgeName(network);
   return addresses.map((text) => ({ op: 'announce', netns, link, bridge, address: formatAddress(cidr(text)) }));
 }

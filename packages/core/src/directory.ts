@@ -1,6 +1,6 @@
 import { cidr, formatAddress } from './address.ts';
 import { isGrownFrom, takenIn } from './grown.ts';
-import type { Change, Endpoint, Network, Pool } from './model.ts';
+import { type Change, type Endpoint, type Name, type Network, nameId, type Pool } from './model.ts';
 import type { State } from './state.ts';
 
 /*
@@ -19,6 +19,7 @@ import type { State } from './state.ts';
    wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; leased by who asks
    on/PEER/NETWORK                       that a host has endpoints there
    endpoint/NETWORK/PEER/ID              an endpoint, by its host
+   name/PEER/NAME/ADDRESS                a name that somebody gave to an address, by that host
 */
 
 const ROOT = '/weave/';
@@ -48,6 +49,9 @@ export const keys = {
   allPresences: `${ROOT}on/`,
   presences: (peer: string) => `${ROOT}on/${peer}/`,
   presence: (peer: string, network: string) => `${ROOT}on/${peer}/${network}`,
+  allNames: `${ROOT}name/`,
+  names: (peer: string) => `${ROOT}name/${peer}/`,
+  name: (name: Name) => `${ROOT}name/${nameId(name)}`,
   endpoints: (network: string) => `${ROOT}endpoint/${network}/`,
   endpointsOn: (network: string, peer: string) => `${ROOT}endpoint/${network}/${peer}/`,
   endpoint: ({ network, peer, id }: Pick<Endpoint, 'network' | 'peer' | 'id'>) =>
@@ -60,7 +64,8 @@ export const nameInKey = (key: string): string => key.slice(key.lastIndexOf('/')
 export const cidrInKey = (key: string): string => nameInKey(key).replace('_', '/');
 
 /** What other hosts are told of an endpoint; undefined while it is attached nowhere. */
-export function published({ sandbox, ports: _, shard: __, ...rest }: Endpoint): Endpoint | undefined {
+export function published(endpoint: Endpoint): Endpoint | undefined {
+  const { sandbox, ports: _, shard: __, noMulticast: ___, hosts: ____, ...rest } = endpoint;
   return sandbox ? rest : undefined;
 }
 

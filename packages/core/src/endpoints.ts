@@ -1,4 +1,7 @@
 import { type Address, address, cidr, formatAddress, formatCidr } from './address.ts';
+import { isSame } from './directory.ts';
+import { type NamedContainer, naming } from './dns.ts';
+import { dnsAddressFor, inSandbox, leadsToDns } from './dns-address.ts';
 import { fail } from './errors.ts';
 import { learnLease, mustBeOwn } from './ipam.ts';
 import type { Change, Endpoint, Network, PublishedPort } from './model.ts';
@@ -113,7 +116,9 @@ function mustBeOwnMac(state: State, network: Network, mac: string): void {
 
 /** Who has an endpoint, for people. */
 export function holderOf(state: State, id: string): string {
-  const { container, peer } = state.endpoint(id);
+  const { container, peer, sandbox } = state.endpoint(id);
+  if (sandbox?.kind === 'host') return 'this host itself';
+  if (sandbox?.kind === 'bridge') return `bridge ${sandbox.bridge} of this host`;
   const where = peer === state.self ? '' : ` on host ${state.peers.get(peer)?.name ?? peer}`;
   return `container ${container?.name ?? id.slice(0, 12)}${where}`;
 }
@@ -147,33 +152,60 @@ function mustBeUnpublished(state: State, id: string, wanted: PublishedPort): voi
   fail('WEAVE_PORT_IN_USE', `host port ${wanted.hostPort}/${wanted.protocol} is published by container ${who}`);
 }
 
-/** Whether a sandbox has a route for multicast already: it can have one only, whatever the networks. */
-const hasMulticast = (state: State, key: string, except: string) =>
-  state.endpointsIn(key).some((e) => e.id !== except && e.sandbox?.kind === 'engine' && e.sandbox.multicast);
+/** Whether a sandbox has a route for multicast by this endpoint. */
+const hasMulticast = (state: State, { sandbox, network }: Endpoint) =>
+  sandbox?.kind === 'engine' ? sandbox.multicast : (state.networks.get(network)?.multicast ?? false);
 
-/** An engine will take the endpoint's interface into its sandbox `key`. Done twice it is a success. */
-export function joinEndpoint(state: State, id: string, key: string): { endpoint: Endpoint; changes: Change[] } {
+/**
+ * An engine will take the endpoint's interface into its sandbox `key`, which is the namespace `netns` where it is there
+ * already. Done twice it is a success. A sandbox can have each route only once, whatever the networks.
+ */
+export function joinEndpoint(
+  state: State,
+  id: string,
+  key: string,
+  netns?: string,
+): { endpoint: Endpoint; changes: Change[] } {
   const current = state.endpoint(id);
-  const multicast = state.networks.get(current.network)!.multicast && !hasMulticast(state, key, id);
-  const endpoint: Endpoint = { ...current, sandbox: { kind: 'engine', key, multicast } };
+  const others = inSandbox(state, netns ? [key, netns] : [key]).filter((e) => e.id !== id);
+  const multicast = state.networks.get(current.network)!.multicast && !others.some((e) => hasMulticast(state, e));
+  const dns = dnsAddressFor(state, current) !== undefined && !others.some((e) => leadsToDns(state, e));
+  const endpoint: Endpoint = { ...current, sandbox: { kind: 'engine', key, multicast, ...(dns ? { dns } : {}) } };
   return { endpoint, changes: [{ table: 'endpoint', id, record: endpoint }] };
 }
 
-/** The endpoint stays, its interface goes. Unknown ids are a success. */
+/** The endpoint stays, its interface goes, and nobody calls it any more. Unknown ids are a success. */
 export function leaveEndpoint(state: State, id: string): Change[] {
   const current = state.endpoints.get(id);
   if (!current?.sandbox) return [];
-  const { sandbox: _, ports: __, ...rest } = current;
-  return [{ table: 'endpoint', id, record: rest }];
+  const { sandbox: _, ports: __, names, services: ___, ...rest } = current;
+  // That it is to have none stays so.
+  return [{ table: 'endpoint', id, record: { ...rest, ...(names?.length === 0 ? { names } : {}) } }];
 }
 
 /** Unknown ids are a success. */
 export const deleteEndpoint = (state: State, id: string): Change[] =>
   state.endpoints.has(id) ? [{ table: 'endpoint', id, record: null }] : [];
 
-/** Learns what runs in an endpoint: the driver protocol does not say. */
-export function nameEndpoint(state: State, id: string, container: { id: string; name: string }): Change[] {
+/** An endpoint with what runs in it, and how that is called, unless it is not to be. */
+export function withName(state: State, endpoint: Endpoint, named: NamedContainer): Endpoint {
+  const { names, services: _, ...rest } = endpoint;
+  const container = { id: named.id, name: named.name };
+  const isUnnamed = names?.length === 0;
+  return { ...rest, container, ...naming(state.domain, named, endpoint.id), ...(isUnnamed ? { names } : {}) };
+}
+
+/** Learns that of one that an engine made: the driver protocol does not say. */
+export function nameEndpoint(state: State, id: string, named: NamedContainer): Change[] {
   const current = state.endpoints.get(id);
-  if (!current || (current.container?.id === container.id && current.container.name === container.name)) return [];
-  return [{ table: 'endpoint', id, record: { ...current, container } }];
+  const record = current && withName(state, current, named);
+  return !record || isSame(current, record) ? [] : [{ table: 'endpoint', id, record }];
+}
+
+/** It is called by no name: for now, or for good. */
+export function unnameEndpoint(state: State, id: string, { forGood = false } = {}): Change[] {
+  const current = state.endpoints.get(id);
+  if (!current?.names?.length) return [];
+  const { names: _, ...rest } = current;
+  return [{ table: 'endpoint', id, record: { ...rest, ...(forGood ? { names: [] } : {}) } }];
 }

@@ -1,18 +1,29 @@
-import { type Cidr, cidr, formatAddress } from './address.ts';
+import { type Cidr, cidr, formatAddress, formatCidr, networkOf } from './address.ts';
 import { hasGateway } from './desired.ts';
-import type { Network, PublishedPort } from './model.ts';
+import { exposures, plain } from './expose.ts';
+import type { Endpoint, Network, PublishedPort, Sandbox } from './model.ts';
 import { gatewayName } from './names.ts';
 import { isHere } from './overlay.ts';
 import type { State } from './state.ts';
 
 /**
- * What the host's own packet filter must do for networks whose gateway is Weave. Other networks need nothing of it:
- * their frames never enter the host's namespace.
+ * What the host's own packet filter must do for networks whose gateway is Weave, and for those that the host is itself
+ * on. Others need nothing of it: their frames never enter the host's namespace.
  */
 export interface FirewallRules {
   /** One a network. */
   readonly gateways: readonly { link: string; subnets: readonly string[] }[];
   readonly ports: readonly PortForward[];
+  /** Where the host itself is on a network. */
+  readonly exposed?: readonly Exposed[];
+}
+
+export interface Exposed {
+  readonly link: string;
+  /** Those that it has an address of. */
+  readonly subnets: readonly string[];
+  /** Of them, those whose containers are known elsewhere by the host's address, and others in them by it. */
+  readonly masqueraded: readonly string[];
 }
 
 export interface PortForward extends PublishedPort {
@@ -21,14 +32,23 @@ export interface PortForward extends PublishedPort {
   readonly address: string;
 }
 
-/** Undefined when there is no such network: then nothing of ours is in the packet filter. */
+/** Undefined when there is no such network, and the host is on none: then nothing of ours is in the packet filter. */
 export function desiredFirewall(state: State): FirewallRules | undefined {
   const networks = [...state.networks.values()].filter((network) => hasGateway(network) && isHere(state, network));
-  if (networks.length === 0) return undefined;
+  const exposed = exposures(state).map(exposedBy);
+  if (networks.length === 0 && exposed.length === 0) return undefined;
   return {
     gateways: networks.map(({ id, subnets }) => ({ link: gatewayName(id), subnets: subnets.map((s) => s.cidr) })),
     ports: networks.flatMap((network) => forwards(state, network)),
+    ...(exposed.length > 0 ? { exposed } : {}),
   };
+}
+
+function exposedBy({ sandbox, addresses }: Endpoint): Exposed {
+  const { interface: link, direct = [] } = sandbox as Extract<Sandbox, { kind: 'host' }>;
+  const subnetsOf = (of: readonly string[]) => [...new Set(of.map((text) => formatCidr(networkOf(cidr(text)))))];
+  const subnets = subnetsOf(addresses);
+  return { link, subnets, masqueraded: subnetsOf(addresses.filter((text) => !direct.includes(plain(text)))) };
 }
 
 function forwards(state: State, network: Network): PortForward[] {
@@ -44,7 +64,8 @@ function forwards(state: State, network: Network): PortForward[] {
 /** With what else is to stay as it is; where both say something of a port, `rules` do. */
 export function withLeftover(rules?: FirewallRules, leftover?: FirewallRules): FirewallRules | undefined {
   if (!rules || !leftover) return rules ?? leftover;
-  return { gateways: [...rules.gateways, ...leftover.gateways], ports: [...rules.ports, ...leftover.ports] };
+  const { gateways, ports } = leftover;
+  return { ...rules, gateways: [...rules.gateways, ...gateways], ports: [...rules.ports, ...ports] };
 }
 
 /** The ports that `forwards` publish for these addresses of a network. On all addresses of the host it is one. */

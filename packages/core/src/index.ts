@@ -1,6 +1,8 @@
 export * from './address.ts';
+export { type AddressRequest, parseAddressRequest } from './address-request.ts';
 export { networkAlias, networkOfAlias } from './alias.ts';
-export { type AddressRequest, type AttachTarget, attach, attachmentOf, detach, parseAddressRequest } from './attach.ts';
+export { type AttachSettings, type AttachTarget, attach, attachmentOf, detach } from './attach.ts';
+export { bridged, bridgedOf } from './bridged.ts';
 export * from './cells.ts';
 export { type Consequences, consequences, type Touched, touched } from './consequences.ts';
 export {
@@ -27,6 +29,8 @@ export {
   published,
   unpooled,
 } from './directory.ts';
+export { addName, domainOf, MOST_NAMES, type NamedContainer, type NameSpec, nameIn, removeNames } from './dns.ts';
+export { dnsAddressFor, dnsHeir, hostRoute, roommates, withoutDns } from './dns-address.ts';
 export {
   createEndpoint,
   deleteEndpoint,
@@ -36,6 +40,8 @@ export {
   leaveEndpoint,
   nameEndpoint,
   publishPorts,
+  unnameEndpoint,
+  withName,
 } from './endpoints.ts';
 export {
   asWeaveError,
@@ -48,7 +54,8 @@ export {
   type Kind,
   WeaveError,
 } from './errors.ts';
-export { desiredFirewall, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
+export { expose, exposureOf, exposures } from './expose.ts';
+export { desiredFirewall, type Exposed, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { growNetwork } from './grow.ts';
 export { caughtUp, isGrownFrom, type Outgrown, outgrown } from './grown.ts';
 export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';

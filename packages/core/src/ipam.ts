@@ -15,8 +15,9 @@ import {
 } from './address.ts';
 import { CellNeeded, ownsAddress, single } from './cells.ts';
 import { dropPool } from './directory.ts';
+import { hostRoute } from './dns-address.ts';
 import { fail } from './errors.ts';
-import { type Change, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
+import { type Change, DNS_ADDRESS, leaseId, type Network, type Pool, SUBNET_SOURCES } from './model.ts';
 import type { State } from './state.ts';
 
 /** A pool that no network uses this long after it was made is left over from an engine that died meanwhile. */
@@ -59,6 +60,9 @@ export function requestPool(state: State, request: PoolRequest): { pool: Pool; c
 
 /** Takes back what is left over of a subnet; `keep` is whose it shall be. Throws WEAVE_SUBNET_OVERLAP. */
 export function subnetFreed(state: State, wanted: Cidr, now: number, keep?: string): Change[] {
+  for (const text of Object.values(DNS_ADDRESS))
+    if (contains(wanted, address(text)))
+      fail('WEAVE_SUBNET_OVERLAP', `${formatCidr(wanted)} holds ${text}, where names are asked for`);
   const changes: Change[] = [];
   for (const other of state.pools.values()) {
     if (other.id === keep || !overlaps(cidr(other.cidr), wanted)) continue;
@@ -97,7 +101,7 @@ function chooseSubnet(state: State, { family, avoid = [] }: PoolRequest): Cidr {
   const source = cidr(SUBNET_SOURCES[family].from);
   const length = SUBNET_SOURCES[family].length;
   const taken = [...state.pools.values()].map((pool) => cidr(pool.cidr));
-  for (const text of avoid) taken.push(cidr(text));
+  for (const text of [...avoid, ...Object.values(DNS_ADDRESS).map(hostRoute)]) taken.push(cidr(text));
   const step = sizeOf({ ...source, length });
   // The source's first subnet stays free: in IPv6 it is the default network's.
   for (let value = source.value + step; value < source.value + sizeOf(source); value += step) {

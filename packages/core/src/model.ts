@@ -92,6 +92,8 @@ export interface Self {
   readonly cluster?: string;
   /** Which of its directories: one that was lost is made anew from what hosts know. */
   readonly incarnation?: string;
+  /** What the names of its containers end in: lower case, without the final dot. Absent: they have none, and no DNS. */
+  readonly domain?: string;
 }
 
 export interface PublishedPort {
@@ -109,14 +111,24 @@ export interface ContainerRef {
 /** Where an endpoint's interface is. */
 export type Sandbox =
   /** An engine takes the interface from the host's namespace and puts it into its sandbox `key` itself. */
-  | { readonly kind: 'engine'; readonly key: string; readonly multicast: boolean }
+  | {
+      readonly kind: 'engine';
+      readonly key: string;
+      readonly multicast: boolean;
+      /** Its interface leads to the DNS: a sandbox has one route there, whatever the networks. */
+      readonly dns?: true;
+    }
   /** Weave put `interface` into the namespace at `path` itself; `id` is that namespace's cookie. */
   | {
       readonly kind: 'netns';
       readonly path: string;
       readonly id: string;
       readonly interface: string;
-    };
+    }
+  /** The host's own namespace: the host itself is on the network. The subnets of the addresses `direct` are not masqueraded. */
+  | { readonly kind: 'host'; readonly interface: string; readonly direct?: readonly string[] }
+  /** A bridge of the host's, whose frames are the network's too: the endpoint has no address. */
+  | { readonly kind: 'bridge'; readonly bridge: string; readonly interface: string };
 
 export interface Endpoint {
   /** 64 hex digits. */
@@ -134,6 +146,38 @@ export interface Endpoint {
   readonly sandbox?: Sandbox;
   readonly container?: ContainerRef;
   readonly ports?: readonly PublishedPort[];
+  /** No route for multicast here, whatever the network gives. */
+  readonly noMulticast?: true;
+  /** Its container's /etc/hosts has these. */
+  readonly hosts?: HostsEntries;
+  /** Lower case, with the domain, without the final dot; the container's own first. Empty: it is to have none. */
+  readonly names?: readonly string[];
+  /** Where its container says that it can be reached. */
+  readonly services?: readonly Service[];
+}
+
+export interface HostsEntries {
+  /** The names of the container itself, of which its addresses here are; absent: it is left to others what they are. */
+  readonly own?: string;
+  /** Lines of others' names. */
+  readonly others: readonly string[];
+}
+
+export interface Service {
+  readonly protocol: PublishedPort['protocol'];
+  readonly port: number;
+}
+
+/** A name that somebody gave to an address, whatever has that. */
+export interface Name {
+  /** The host that it was given on. */
+  readonly peer: string;
+  /** As those of an {@link Endpoint}. */
+  readonly name: string;
+  /** Without prefix length. */
+  readonly address: string;
+  /** The container's id with which it goes; absent: it stays until it is taken back. */
+  readonly container?: string;
 }
 
 export interface Records {
@@ -145,6 +189,7 @@ export interface Records {
   cell: Cell;
   lease: Lease;
   endpoint: Endpoint;
+  name: Name;
 }
 
 export type Table = keyof Records;
@@ -159,6 +204,7 @@ export const TABLES = [
   'binding',
   'lease',
   'endpoint',
+  'name',
 ] as const satisfies readonly Table[];
 
 /** One record written, or removed (`null`). What a verb decides is a list of these; what is stored, too. */
@@ -181,8 +227,13 @@ export const VXLAN_PORT = 4789;
 
 export const MULTICAST_ROUTE = '224.0.0.0/4';
 
+/** Where the names are asked for: the same on every host and network, each host's own. */
+export const DNS_ADDRESS = { 4: '169.254.53.53', 6: 'fd77:6561:7665:53::53' } as const;
+export const DEFAULT_DOMAIN = 'weave.local';
+
 export const SELF = 'self';
 export const cellId = (pool: string, cidr: string) => `${pool} ${cidr}`;
+export const nameId = ({ peer, name, address }: Name) => `${peer}/${name}/${address}`;
 export const leaseId = (pool: string, address: string) => `${pool} ${address}`;
 
 /** How long a leased key of the directory outlives its writer. */

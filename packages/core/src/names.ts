@@ -44,6 +44,13 @@ export function attachName(network: { id: string; name: string }): string {
   return /^[a-z0-9]{1,9}$/.test(network.name) ? `ethwe-${network.name}` : `ethwe-${hashName(network.id, 9)}`;
 }
 
+/** The host's own interface for `weave expose`: `weave` on the default network. */
+export const exposeName = (network: { id: string; name: string }): string =>
+  attachName(network).replace('ethwe', 'weave');
+
+/** The port of a bridge of the host's that leads to the network. */
+export const bridgedName = (endpoint: string) => `weavebr${hashName(endpoint, 8)}`;
+
 const mac = (bytes: number[]) => bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 
 /**

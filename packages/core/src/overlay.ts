@@ -1,3 +1,4 @@
+import { answersIpv6, silentIpv6 } from './dns-address.ts';
 import { type Resource, SWITCH } from './kernel.ts';
 import { type Endpoint, type Network, VXLAN_PORT } from './model.ts';
 import { bridgeName, gatewayMac, uplinkName, vxlanName } from './names.ts';
@@ -25,7 +26,7 @@ function destinationOf(state: State, peer: string): string | undefined {
 }
 
 /** The VXLAN device, with one flood entry for each host that has endpoints of the network; not what is known of those. */
-export function desiredOverlay(state: State, { id, vni, mtu }: Network): Resource[] {
+export function desiredOverlay(state: State, { id, vni, mtu, subnets }: Network): Resource[] {
   const local = state.underlayOf(state.self);
   if (!local || !isSpread(state, id)) return [];
   const [link, bridge] = [vxlanName(id), bridgeName(id)];
@@ -34,21 +35,12 @@ export function desiredOverlay(state: State, { id, vni, mtu }: Network): Resourc
   return [
     { op: 'addVxlan', netns: SWITCH, name: link, vni, port: VXLAN_PORT, mtu, master: bridge, local },
     // A bridge without IPv6 has no neighbours of that family (`ndisc_allow_add`): on, but without any address.
-    ...SILENT_IPV6.map(
-      ([key, value]): Resource => ({ op: 'setSysctl', netns: SWITCH, key: `net/ipv6/conf/${bridge}/${key}`, value }),
-    ),
+    ...(answersIpv6(state, { subnets }) ? [] : silentIpv6(bridge)),
     ...[...flooded]
       .sort()
       .map((destination): Resource => ({ op: 'addFdb', netns: SWITCH, link, mac: FLOOD, destination })),
   ];
 }
-
-/** In this order: once it is on, it would give itself an address. */
-const SILENT_IPV6 = [
-  ['addr_gen_mode', '1'],
-  ['accept_ra', '0'],
-  ['disable_ipv6', '0'],
-] as const;
 
 /** ARP and ND for a gateway that every host has are for the own one: they are not flooded to others. */
 export const gatewayOnOverlay = (state: State, { id, subnets }: Network): Resource[] =>

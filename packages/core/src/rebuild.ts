@@ -116,5 +116,8 @@ function learnEndpoint(
     take(createEndpoint(draft, { ...rest, network, ...(draft.macOwner(network, mac) ? {} : { mac }) }).changes);
     if (seen.sandbox) take(joinEndpoint(draft, seen.id, seen.sandbox).changes);
   }
-  if (seen.container) take(nameEndpoint(draft, seen.id, seen.container));
+  const { container: known } = draft.endpoint(seen.id);
+  // A view tells a container's name only: what else it is called by stays known.
+  if (seen.container && (seen.container.id !== known?.id || seen.container.name !== known.name))
+    take(nameEndpoint(draft, seen.id, seen.container));
 }

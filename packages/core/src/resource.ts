@@ -73,9 +73,12 @@ export const ends = (r: Resource): string[] =>
 export const setsAllIpv6 = (r: Resource): boolean => r.op === 'setSysctl' && r.key === 'net/ipv6/conf/all/disable_ipv6';
 
 /** What that takes along, of ours in the switch. */
-export const isOfIpv6 = (r: Resource): boolean =>
-  r.netns === SWITCH &&
-  (r.op === 'setSysctl' ? r.key.endsWith('/disable_ipv6') : r.op === 'addNeighbour' && r.address.includes(':'));
+export function isOfIpv6(r: Resource): boolean {
+  if (r.netns !== SWITCH) return false;
+  if (r.op === 'setSysctl') return r.key.endsWith('/disable_ipv6');
+  const about = r.op === 'addRoute' ? r.destination : r.op === 'addNeighbour' || r.op === 'addAddress' ? r.address : '';
+  return about.includes(':');
+}
 
 /** A pair whose far end an engine moves: it may be anywhere by now. */
 export const isHandedOver = (r: Resource): boolean => r.op === 'addVeth' && !r.peer.up;

@@ -1,4 +1,5 @@
 import { type Address, address, cidr, contains, formatAddress, spelled } from './address.ts';
+import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type Change,
   type Endpoint,
   type Lease,
+  type Name,
   type Network,
   type Peer,
   type Pool,
@@ -17,6 +19,7 @@ import {
   type Table,
 } from './model.ts';
 import { portName } from './names.ts';
+import { placeOf } from './place.ts';
 import { gridOf, type PoolIndex } from './pool-index.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
@@ -35,6 +38,7 @@ export class State {
   readonly pools = new Map<string, Pool>();
   readonly leases = new Map<string, Lease>();
   readonly endpoints = new Map<string, Endpoint>();
+  readonly names = new Map<string, Name>();
   readonly grants = new Grants();
   /** This host. */
   readonly self: string;
@@ -58,6 +62,7 @@ export class State {
     cell: this.cells,
     lease: this.leases,
     endpoint: this.endpoints,
+    name: this.names,
   };
 
   constructor(self: string) {
@@ -67,6 +72,11 @@ export class State {
   /** The cluster that this host belongs to; undefined while it is alone. */
   get cluster(): string | undefined {
     return this.selves.get(SELF)?.cluster;
+  }
+
+  /** What the names of this host's containers end in; undefined where they have none. */
+  get domain(): string | undefined {
+    return this.selves.get(SELF)?.domain;
   }
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
@@ -102,7 +112,7 @@ export class State {
     for (const id of this.#byNetwork.get(network) ?? EMPTY) yield this.endpoints.get(id)!;
   }
 
-  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id), or of a container. */
+  /** Endpoints whose interface is in an engine's sandbox, in a namespace (its id, or `host`), or of a container. */
   endpointsIn(key: string): Endpoint[] {
     return [...(this.#bySandbox.get(key) ?? EMPTY)].map((id) => this.endpoints.get(id)!);
   }
@@ -229,7 +239,8 @@ export class State {
     const { id, network, sandbox, container } = endpoint;
     mark(this.#byNetwork, network, id, enter);
     count(this.#members, network, endpoint.peer, enter);
-    if (sandbox) mark(this.#bySandbox, sandbox.kind === 'engine' ? sandbox.key : sandbox.id, id, enter);
+    const place = placeOf(sandbox);
+    if (place) mark(this.#bySandbox, place, id, enter);
     // Of another host's container this one's engine knows nothing.
     if (container && endpoint.peer === this.self) mark(this.#bySandbox, container.id, id, enter);
     if (endpoint.peer === this.self) {
@@ -275,13 +286,4 @@ function mark(index: Map<string, Set<string>>, key: string, id: string, enter: b
     if (ids) ids.add(id);
     else index.set(key, new Set([id]));
   } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
-}
-
-function count(index: Map<string, Map<string, number>>, key: string, id: string, enter: boolean): void {
-  const counts = index.get(key) ?? new Map<string, number>();
-  const sum = (counts.get(id) ?? 0) + (enter ? 1 : -1);
-  if (sum > 0) counts.set(id, sum);
-  else counts.delete(id);
-  if (counts.size > 0) index.set(key, counts);
-  else index.delete(key);
 }

@@ -127,7 +127,10 @@ export function digest(state: State): string {
     ...endpoints.flatMap((e) => [
       ...e.addresses.map((a) => `${a} ${state.addressOwner(e.network, a.split('/')[0]!)}`),
       `${e.mac} ${state.macOwner(e.network, e.mac)}`,
-      ...[e.sandbox?.kind === 'engine' ? e.sandbox.key : e.sandbox?.id, e.container?.id].map((key) =>
+      ...[
+        e.sandbox?.kind === 'engine' ? e.sandbox.key : e.sandbox?.kind === 'netns' ? e.sandbox.id : undefined,
+        e.container?.id,
+      ].map((key) =>
         key
           ? `${key} ${state
               .endpointsIn(key)

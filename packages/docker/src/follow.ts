@@ -62,12 +62,14 @@ async function followOnce(followed: Connection, connected: () => void): Promise<
     inBackground(log, 'a container could not be looked at', () => tell(weave, inspect, id)),
   );
   const connection = { ...followed, log, signal };
+  let resynced: Promise<void> | undefined;
   let caughtUp: Promise<void> | undefined;
   let mirror: Mirror | undefined;
   try {
     connected();
     log('info', 'following the engine');
     await firstLook(connection);
+    resynced = inBackground(log, 'containers could not be listed', () => resync(weave, names));
     caughtUp = catchUp(connection);
     mirror = mirrorNetworks(connection);
     for (let next = await events.next(); !next.done && !signal.aborted; next = await events.next()) {
@@ -78,19 +80,23 @@ async function followOnce(followed: Connection, connected: () => void): Promise<
   } finally {
     (stream as Readable).destroy();
     ended.abort();
-    await Promise.all([names.end(), caughtUp, mirror?.end()]);
+    await Promise.all([names.end(), resynced, caughtUp, mirror?.end()]);
   }
 }
 
 async function handle(weave: Weave, names: Learner, { Type, Action, Actor }: EngineEvent): Promise<void> {
   const { ID, Attributes } = Actor;
   if (Type === 'container' && Action === 'destroy') await weave.engine.removed(ID);
+  if (Type === 'container' && Action === 'die') {
+    names.ended(ID);
+    await weave.engine.ended(ID);
+  }
   if (Type === 'container' && (Action === 'start' || Action === 'rename')) await names.now(ID);
   if (Type !== 'network' || !isOurs(Attributes.type)) return;
   // Its driver call may have failed: for the engine the network is gone all the same.
   if (Action === 'destroy') await weave.networks.forget(ID);
   if (Action === 'create') await weave.engine.named(ID, Attributes.name ?? ID.slice(0, 12));
-  if (Action === 'connect' && Attributes.container) names.soon(Attributes.container);
+  if (Action === 'connect' && Attributes.container) names.connected(Attributes.container);
 }
 
 const isOurs = (driver: string | undefined) => PLUGIN_NAMES.some((name) => name === driver);
@@ -100,16 +106,36 @@ async function tell(weave: Weave, inspect: Inspect, id: string): Promise<void> {
   if (container) await weave.engine.started(container);
 }
 
+/** So many containers are asked for at a time, where nobody waits. */
+const AT_ONCE = 8;
+
+/**
+ * How the containers of the engine's own endpoints are called by now. Not of the report, which would wait for each
+ * container that is just being started.
+ */
+async function resync(weave: Weave, names: Learner): Promise<void> {
+  const own = (await weave.endpoints.list()).filter(({ owner }) => owner === 'docker');
+  const left = [...new Set(own.flatMap(({ container }) => container?.id ?? []))];
+  const work = async () => {
+    for (let id = left.pop(); id && !names.isOver(); id = left.pop()) await names.now(id);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
 interface Learner {
   now(container: string): Promise<void>;
-  /** Unless `now` comes first. */
-  soon(container: string): void;
+  /** At once where it is known to run; else soon, unless `now` comes first. */
+  connected(container: string): void;
+  ended(container: string): void;
+  isOver(): boolean;
   end(): Promise<void>;
 }
 
 function learner(learn: (container: string) => Promise<void>): Learner {
   const waiting = new Map<string, NodeJS.Timeout>();
   const learning = new Set<Promise<void>>();
+  const running = new Set<string>();
+  let over = false;
   const cancel = (container: string) => {
     clearTimeout(waiting.get(container));
     waiting.delete(container);
@@ -121,15 +147,22 @@ function learner(learn: (container: string) => Promise<void>): Learner {
     return learned;
   }
   return {
-    now,
-    soon(container) {
+    now(container) {
+      running.add(container);
+      return now(container);
+    },
+    ended: (container) => void running.delete(container),
+    connected(container) {
+      if (running.has(container)) return void now(container);
       cancel(container);
       waiting.set(
         container,
         setTimeout(() => void now(container), STARTING_MS),
       );
     },
+    isOver: () => over,
     async end() {
+      over = true;
       for (const container of waiting.keys()) cancel(container);
       await Promise.all(learning);
     },

@@ -1,4 +1,4 @@
-import type { EngineContainer, EngineSnapshot, Weave } from '@weave/sdk';
+import { type EngineContainer, type EngineSnapshot, engineContainer, type Weave } from '@weave/sdk';
 import type Docker from 'dockerode';
 import { dial } from './dial.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
@@ -26,8 +26,13 @@ export async function snapshot(
 ): Promise<EngineSnapshot> {
   const inspect = inspector(docker, abortSignal);
   const endpoints = await weave.endpoints.list();
+  const self = (await weave.status()).peer.id;
   const known = new Set(endpoints.map(({ id }) => id));
-  const attached = new Set(endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])));
+  const given = (await weave.names.list()).filter(({ peer, network }) => peer === self && network === undefined);
+  const attached = new Set([
+    ...endpoints.flatMap((e) => (e.owner === 'weave' && e.container ? [e.container.id] : [])),
+    ...given.flatMap(({ container }) => container ?? []),
+  ]);
   const listed = await docker.listNetworks({ filters: { driver: [...PLUGIN_NAMES] }, abortSignal });
   const inspected = await Promise.all(
     listed.map(({ Id }) => unlessGone(dial<Inspected>(docker, 'GET', `/networks/${Id}`, abortSignal))),
@@ -96,11 +101,5 @@ export const inspector =
 /** Undefined when the engine has it not any more. */
 export async function containerOf(inspect: Inspect, id: string): Promise<EngineContainer | undefined> {
   const found = await inspect(id);
-  if (!found) return undefined;
-  return {
-    id: found.Id,
-    name: found.Name.replace(/^\//, ''),
-    pid: found.State.Running ? found.State.Pid : 0,
-    endpoints: Object.values(found.NetworkSettings.Networks).flatMap((n) => n.EndpointID || []),
-  };
+  return found && engineContainer(found);
 }

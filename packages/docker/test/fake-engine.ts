@@ -22,6 +22,11 @@ export interface FakeContainer {
   Pid?: number;
   /** Network → endpoint. */
   endpoints?: Record<string, string>;
+  hostname?: string;
+  /** On each of its networks. */
+  aliases?: string[];
+  /** One that it exposes, such as `80/tcp`. */
+  ports?: string;
   /** By default `running` or `exited`. */
   status?: string;
   restart?: string;
@@ -164,10 +169,11 @@ const statusOf = ({ Pid = 0, status = Pid ? 'running' : 'exited' }: FakeContaine
 
 function containerBody(container: FakeContainer): object {
   const { Id, Name, Pid = 0, endpoints = {}, restart = '', error = '' } = container;
+  const { hostname, aliases = [], ports } = container;
   const network = (EndpointID: string) => ({
     IPAMConfig: null,
     Links: null,
-    Aliases: [Id.slice(0, 12)],
+    Aliases: [...aliases, Id.slice(0, 12)],
     EndpointID,
     Gateway: '',
     IPAddress: '',
@@ -178,6 +184,7 @@ function containerBody(container: FakeContainer): object {
     Id,
     Name: `/${Name}`,
     State: { Status: statusOf(container), Running: Pid > 0, Pid, ExitCode: 0, Error: error },
+    Config: { Hostname: hostname ?? Id.slice(0, 12), Domainname: '', ExposedPorts: ports && { [ports]: {} } },
     HostConfig: { RestartPolicy: { Name: restart, MaximumRetryCount: 0 } },
     NetworkSettings: {
       SandboxKey: `/var/run/docker/netns/${Id.slice(0, 12)}`,

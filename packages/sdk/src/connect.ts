@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { CATALOGUE, type Code, isWeaveError, WeaveError } from '@weave/core';
 import { createEvents, type Events } from './events.ts';
 import { RUN_DIR, SOCKET } from './paths.ts';
@@ -11,9 +12,23 @@ import type { Params, VerbName } from './wire.ts';
 // all else that a command does.
 const { request } = process.getBuiltinModule('node:http');
 
+/** How the daemon is reached, and what to call that. */
+interface Way {
+  name: string;
+  dial?: (() => Promise<Duplex>) | undefined;
+}
+
 /** Without an agent, which takes a unix socket for a host whose name it has to look into. */
-const over = (path: string): RequestOptions => ({
-  createConnection: () => connectSocket(path),
+const over = ({ name, dial }: Way): RequestOptions => ({
+  createConnection: dial
+    ? (_options, done) => {
+        dial().then(
+          (stream) => done(null, stream),
+          (error) => done(error, undefined as never),
+        );
+        return undefined;
+      }
+    : () => connectSocket(name),
   setHost: false,
   headers: { host: 'weave' },
 });
@@ -21,22 +36,26 @@ const over = (path: string): RequestOptions => ({
 export interface ConnectOptions {
   /** The daemon's unix socket; by default `/run/weave/weave.sock`. */
   socket?: string;
+  /** Another way to that socket, such as through a tunnel; each call makes a connection of its own. */
+  dial?: () => Promise<Duplex>;
   /** Whether to find out first that a daemon answers, or leave that to the first verb; by default first. */
   check?: boolean;
 }
 
 /** Weave in the daemon of this host. WEAVE_DAEMON_UNREACHABLE when none answers. */
-export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: ConnectOptions = {}): Promise<Weave> {
+export async function connect(options: ConnectOptions = {}): Promise<Weave> {
+  const { socket = join(RUN_DIR, SOCKET), dial, check = true } = options;
+  const way = { name: socket, dial };
   const open = new Set<Events>();
   const beginning = new Set<Promise<void>>();
   const inTurn = atMost(AT_ONCE);
   /** A verb is not asked for before the daemon knows of those who listen already. */
   async function call<V extends VerbName>(verb: V, params: Params<V>): Promise<never> {
     await Promise.allSettled(beginning);
-    return (await inTurn(() => post(socket, verb, params))) as never;
+    return (await inTurn(() => post(way, verb, params))) as never;
   }
   function events(): Events {
-    const { begun, events: listening } = eventsOf(socket, () => open.delete(listening));
+    const { begun, events: listening } = eventsOf(way, () => open.delete(listening));
     open.add(listening);
     const ready = begun.finally(() => beginning.delete(ready));
     ready.catch(() => undefined); // whoever asks for the next event is told
@@ -72,10 +91,25 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
       list: (filter = {}) => call('endpoints.list', filter as Params<'endpoints.list'>),
       publish: (id, ports) => call('endpoints.publish', { id, ports } as Params<'endpoints.publish'>),
     },
-    attach: (target, addresses = [], { network } = {}) =>
-      call('attach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
-    detach: (target, addresses = [], { network } = {}) =>
-      call('detach', { target, addresses: [...addresses], ...(network === undefined ? {} : { network }) }),
+    attach: (target, addresses = [], { addHosts, ...options } = {}) => {
+      const names = addHosts ? { addHosts: [...addHosts] } : {};
+      return call('attach', { target, addresses: [...addresses], ...options, ...names } as Params<'attach'>);
+    },
+    detach: (target, addresses = [], options = {}) =>
+      call('detach', { target, addresses: [...addresses], ...options } as Params<'detach'>),
+    expose: (addresses = [], options = {}) =>
+      call('expose', { addresses: [...addresses], ...options } as Params<'expose'>),
+    hide: (addresses = [], options = {}) => call('hide', { addresses: [...addresses], ...options } as Params<'hide'>),
+    names: {
+      add: (target) => call('names.add', target as Params<'names.add'>),
+      remove: (target) => call('names.remove', target as Params<'names.remove'>),
+      list: (filter = {}) => call('names.list', filter as Params<'names.list'>),
+      lookup: (name) => call('names.lookup', { name }),
+    },
+    bridges: {
+      attach: (bridge, options = {}) => call('bridges.attach', { bridge, ...options } as Params<'bridges.attach'>),
+      detach: (bridge, options = {}) => call('bridges.detach', { bridge, ...options } as Params<'bridges.detach'>),
+    },
     cluster: {
       peers: () => call('cluster.peers', {}),
       pools: () => call('cluster.pools', {}),
@@ -90,12 +124,14 @@ export async function connect({ socket = join(RUN_DIR, SOCKET), check = true }: 
     engine: {
       report: (snapshot) => call('engine.report', snapshot as Params<'engine.report'>),
       started: (container) => call('engine.started', container as Params<'engine.started'>),
+      ended: (container) => call('engine.ended', { container }),
       named: (network, name) => call('engine.named', { network, name }),
       removed: (container) => call('engine.removed', { container }),
       compare: (snapshot) => call('engine.compare', snapshot as Params<'engine.compare'>),
     },
     check: (options = {}) => call('check', options),
     status: () => call('status', {}),
+    overview: () => call('overview', {}),
     reset: () => call('reset', {}),
     events,
     close,
@@ -137,12 +173,12 @@ function unreachable(socket: string, cause: unknown): WeaveError {
   });
 }
 
-function post(socketPath: string, verb: string, params: unknown): Promise<unknown> {
+function post(way: Way, verb: string, params: unknown): Promise<unknown> {
   const body = JSON.stringify(params);
-  const { headers, ...there } = over(socketPath);
+  const { headers, ...there } = over(way);
   const described = { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
-    const failed = (error: unknown) => reject(isWeaveError(error) ? error : unreachable(socketPath, error));
+    const failed = (error: unknown) => reject(isWeaveError(error) ? error : unreachable(way.name, error));
     const sent = request({ ...there, path: `/v1/${verb}`, method: 'POST', headers: described }, async (response) => {
       try {
         resolve(unwrap(await textOf(response)));
@@ -174,16 +210,16 @@ function unwrap(text: string): unknown {
 }
 
 /** `begun` when nothing is missed from then on. */
-function eventsOf(socketPath: string, ended: () => void): { begun: Promise<void>; events: Events } {
+function eventsOf(way: Way, ended: () => void): { begun: Promise<void>; events: Events } {
   const { emit, subscribe, end, fail } = createEvents();
   const events = subscribe();
   const closing = new AbortController();
   const begun = new Promise<void>((resolve, reject) => {
     const failed = (error: Error) => {
       reject(error);
-      if (!closing.signal.aborted) fail(unreachable(socketPath, error));
+      if (!closing.signal.aborted) fail(isWeaveError(error) ? error : unreachable(way.name, error));
     };
-    const sent = request({ ...over(socketPath), path: '/v1/events', signal: closing.signal }, (response) => {
+    const sent = request({ ...over(way), path: '/v1/events', signal: closing.signal }, (response) => {
       // The first line is empty, and says that the daemon listens.
       const lines = process.getBuiltinModule('node:readline').createInterface({ input: response });
       lines.on('line', (line) => (line ? emit(JSON.parse(line)) : resolve()));

@@ -1,11 +1,11 @@
-import { asWeaveError, isFileLimit, WeaveError } from '@weave/core';
+import { asWeaveError, isFileLimit, MOST_NAMES, type Service, WeaveError } from '@weave/core';
 import Docker from 'dockerode';
 import type { EngineContainer } from './weave.ts';
 
 /** What attaching needs of a container engine. */
 export interface Engine {
-  /** By name or id. WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE. */
-  container(nameOrId: string): Promise<EngineContainer>;
+  /** By name or id; with what it calls itself, as in /etc/hosts. WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE. */
+  container(nameOrId: string): Promise<EngineContainer & { names?: string }>;
 }
 
 /** Docker's API at DOCKER_HOST, or its default socket. Connects only when asked something. */
@@ -13,13 +13,46 @@ export function dockerEngine(docker = new Docker()): Engine {
   return {
     async container(nameOrId) {
       try {
-        const { Id, Name, State } = await docker.getContainer(nameOrId).inspect();
-        return { id: Id, name: Name.replace(/^\//, ''), pid: State.Running ? State.Pid : 0 };
+        const info = await docker.getContainer(nameOrId).inspect();
+        const { Hostname, Domainname } = info.Config;
+        return { ...engineContainer(info), names: Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname };
       } catch (error) {
         throw engineError(error, `container ${nameOrId}`);
       }
     },
   };
+}
+
+/** What an engine shows of a container, as far as it matters here. */
+export function engineContainer({
+  Id,
+  Name,
+  State,
+  Config,
+  NetworkSettings,
+}: Docker.ContainerInspectInfo): EngineContainer {
+  const networks = Object.values(NetworkSettings.Networks).filter(({ EndpointID }) => EndpointID);
+  const { Hostname = '', Domainname = '', ExposedPorts } = Config;
+  // The engine adds the start of the id, by which nobody calls it.
+  const aliasesOf = ({ Aliases }: (typeof networks)[number]) =>
+    ((Aliases ?? []) as string[]).filter((each) => !Id.startsWith(each));
+  return {
+    id: Id,
+    name: Name.replace(/^\//, ''),
+    pid: State.Running ? State.Pid : 0,
+    endpoints: networks.map(({ EndpointID }) => EndpointID),
+    hostname: Domainname ? `${Hostname}.${Domainname}` : Hostname,
+    aliases: Object.fromEntries(networks.map((each) => [each.EndpointID, aliasesOf(each).slice(0, MOST_NAMES)])),
+    services: Object.keys(ExposedPorts ?? {})
+      .flatMap(serviceOf)
+      .slice(0, MOST_NAMES),
+  };
+}
+
+/** `80/tcp` */
+function serviceOf(text: string): Service[] {
+  const [, port, protocol] = /^(\d{1,5})\/(tcp|udp|sctp)$/.exec(text) ?? [];
+  return port && protocol ? [{ port: Number(port), protocol: protocol as Service['protocol'] }] : [];
 }
 
 /** Docker's error as one of ours: the one place where they meet. */

@@ -1,4 +1,4 @@
-import type { Change, Firewall } from '@weave/core';
+import { type Change, DNS_ADDRESS, type Firewall } from '@weave/core';
 import { check } from './check.ts';
 import { every, realTimers, type Timers } from './cluster/timers.ts';
 import { type Company, leave } from './company.ts';
@@ -7,11 +7,15 @@ import { dockerEngine, type Engine } from './engine.ts';
 import type { createEvents } from './events.ts';
 import type { Host } from './host.ts';
 import { inBackground } from './log.ts';
+import { overviewOf } from './overview.ts';
 import type { OpenedStore } from './store.ts';
 import { attachVerbs } from './verbs/attach.ts';
+import { bridgeVerbs } from './verbs/bridges.ts';
 import { clusterVerbs } from './verbs/cluster.ts';
 import { endpointVerbs } from './verbs/endpoints.ts';
 import { engineVerbs } from './verbs/engine.ts';
+import { exposeVerbs } from './verbs/expose.ts';
+import { nameVerbs } from './verbs/names.ts';
 import { networkVerbs } from './verbs/networks.ts';
 import { poolVerbs } from './verbs/pools.ts';
 import { VERSION } from './version.ts';
@@ -58,6 +62,9 @@ export function faceOf(
     pools: poolVerbs(host),
     endpoints: endpointVerbs(host),
     ...attachVerbs(host, engine ?? dockerEngine()),
+    ...exposeVerbs(host),
+    bridges: bridgeVerbs(host),
+    names: nameVerbs(host, company, engine ?? dockerEngine()),
     cluster: clusterVerbs(host, company),
     engine: engineVerbs(host),
     status: async () => ({
@@ -67,10 +74,14 @@ export function faceOf(
       networks: state.networks.size,
       endpoints: [...state.endpoints.values()].filter(({ peer }) => peer === state.self).length,
       started,
+      ...(state.domain ? { dns: { domain: state.domain, addresses: Object.values(DNS_ADDRESS) } } : {}),
       ...(company.cluster ? { cluster: company.cluster.status() } : {}),
       repairs: host.reconciler.repairs,
       notices: [...notices, ...(company.sharing?.notices() ?? [])],
     }),
+    overview() {
+      return overviewOf(this);
+    },
     check: ({ fix } = {}) => check(host, store, fix),
     events: events.subscribe,
     async reset() {

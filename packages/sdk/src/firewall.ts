@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type Firewall, type FirewallRules, GATEWAY_PREFIX, type PortForward, WeaveError } from '@weave/core';
+import { exposedForward, exposedMasquerade, forwardedLinks } from './expose-rules.ts';
+import { allowForwarding } from './forward-policy.ts';
 import { run } from './run.ts';
 
 /**
@@ -10,6 +12,7 @@ export function hostFirewall(): Firewall {
   let applied: boolean | undefined;
   let turnedOn: Set<Family> | undefined;
   let checked = 0;
+  let allowed: string[] | undefined;
   let asked = '';
   let last: FirewallRules | undefined;
   // What nft makes of it, which it writes its own way.
@@ -29,9 +32,11 @@ export function hostFirewall(): Firewall {
       if (wanted || applied !== false) await nft(asked);
       for (const family of toRoute) writeFileSync(FORWARDING[family], '1');
       // Others change their policy when they like; asking takes too long for every published port.
-      if (applied !== wanted || performance.now() - checked > CHECK_MS) {
-        await allowForwarding(wanted);
+      const links = forwardedLinks(rules);
+      if (`${links}` !== `${allowed}` || performance.now() - checked > CHECK_MS) {
+        await allowForwarding(links);
         checked = performance.now();
+        allowed = links;
       }
       applied = wanted;
       last = rules;
@@ -71,7 +76,7 @@ async function marks(): Promise<Set<Family>> {
 
 /** The families that have to be routed and are not. */
 function unrouted(rules: FirewallRules | undefined): Family[] {
-  const subnets = rules?.gateways.flatMap((g) => g.subnets) ?? [];
+  const subnets = [...(rules?.gateways ?? []), ...(rules?.exposed ?? [])].flatMap((each) => each.subnets);
   const used = (family: Family) => subnets.some((s) => s.includes(':') === (family === 'ipv6'));
   return FAMILIES.filter((family) => used(family) && readFileSync(FORWARDING[family], 'utf8').trim() === '0');
 }
@@ -98,7 +103,7 @@ const REMOVAL = 'add table inet weave\ndelete table inet weave\n';
 const GATEWAYS = `"${GATEWAY_PREFIX}*"`;
 
 /** The whole table as nft reads it: replaced in one transaction. */
-export function ruleset({ gateways, ports }: FirewallRules, turnedOn: ReadonlySet<Family>): string {
+export function ruleset({ gateways, ports, exposed = [] }: FirewallRules, turnedOn: ReadonlySet<Family>): string {
   const masquerade = gateways.flatMap(({ link, subnets }) =>
     subnets.flatMap((s) => {
       const from = `    ${s.includes(':') ? 'ip6' : 'ip'} saddr ${s} oifname`;
@@ -121,6 +126,7 @@ ${[...turnedOn].map((family) => `  chain ${mark(family)} {}`).join('\n')}
     oifname ${GATEWAYS} drop
     iifname ${GATEWAYS} meta oifkind "bridge" ct state established,related accept
     iifname ${GATEWAYS} meta oifkind "bridge" drop
+${exposedForward(exposed).join('\n')}
   }
   chain prerouting {
     type nat hook prerouting priority dstnat
@@ -133,7 +139,7 @@ ${published.map((rule) => `    fib daddr type local ${rule}`).join('\n')}
   chain postrouting {
     type nat hook postrouting priority srcnat
     oifname ${GATEWAYS} ip saddr 127.0.0.0/8 masquerade
-${masquerade.join('\n')}
+${[...masquerade, ...exposedMasquerade(exposed)].join('\n')}
   }
 }
 `;
@@ -154,31 +160,4 @@ async function nft(script: string): Promise<void> {
   const { code, stderr } = await run('nft', ['-f', '-'], script);
   if (code !== 0)
     throw new WeaveError('WEAVE_FIREWALL_FAILED', `nft refused our table: ${stderr.trim().split('\n')[0]}`);
-}
-
-/**
- * Docker sets the FORWARD policy to DROP, and a drop in one table is final whatever another accepts. So where iptables,
- * in either of its backends, has such a policy, two rules of ours come last before it: after all that others refuse.
- * What they let pass, our own table decides on; networks of others, which are bridges, are not reached.
- */
-async function allowForwarding(wanted: boolean): Promise<void> {
-  for (const command of ['iptables-nft', 'ip6tables-nft', ...legacyInUse()]) {
-    const { code, stdout } = await run(command, ['-w', '-S', 'FORWARD']);
-    if (code !== 0) continue;
-    for (const direction of ['-i', '-o']) {
-      const rule = ['FORWARD', direction, `${GATEWAY_PREFIX}+`, '-m', 'comment', '--comment', 'weave', '-j', 'ACCEPT'];
-      const present = (await run(command, ['-w', '-C', ...rule])).code === 0;
-      if (wanted && !present && stdout.includes('-P FORWARD DROP')) await run(command, ['-w', '-A', ...rule]);
-      if (!wanted && present) await run(command, ['-w', '-D', ...rule]);
-    }
-  }
-}
-
-/** Only asking iptables-legacy would make its tables where nobody uses them. */
-function legacyInUse(): string[] {
-  const uses = (file: string) => existsSync(file) && readFileSync(file, 'utf8').split('\n').includes('filter');
-  return [
-    ...(uses('/proc/net/ip_tables_names') ? ['iptables-legacy'] : []),
-    ...(uses('/proc/net/ip6_tables_names') ? ['ip6tables-legacy'] : []),
-  ];
 }

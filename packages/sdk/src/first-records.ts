@@ -1,13 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import {
+  type Change,
   type Clock,
   createNetwork,
   type Datapath,
   DEFAULT_NETWORK,
   DEFAULT_SUBNETS,
+  domainOf,
   type HostStore,
+  isSame,
   type Peer,
+  SELF,
   type Self,
   State,
   SWITCH,
@@ -41,3 +45,10 @@ export const defaultNetwork = (state: State, clock: Clock) =>
     },
     { now: clock() },
   ).changes;
+
+/** Which host this is, and what its containers are called, where that is news. */
+export function identified(state: State, wanted: string | undefined): Change[] {
+  const { domain: _, ...before } = state.selves.get(SELF) ?? { peer: state.self };
+  const record: Self = { ...before, ...(wanted === undefined ? {} : { domain: domainOf(wanted) }) };
+  return isSame(state.selves.get(SELF), record) ? [] : [{ table: 'self', id: SELF, record }];
+}

@@ -54,6 +54,8 @@ export interface Host {
   others?: Others | undefined;
   /** Whether what is heard of a link of the switch may be what a verb just did. */
   isEcho(link: string): boolean;
+  /** Tells who follows what happens. */
+  emit(event: WeaveEvent): void;
   /** Makes the kernel so again. */
   readonly reconciler: Reconciler;
   /** The records are complete from now on: what has none is a leftover, and goes with the next full pass. */
@@ -218,7 +220,7 @@ export function createHost(parts: Parts): Host {
 
   const host: Host = {
     ...{ state, datapath, clock, log, leftover, reconciler, isEcho },
-    ...{ commit, carryOut, decide, follow, trustRecords, inTurn, end },
+    ...{ commit, carryOut, decide, follow, trustRecords, inTurn, emit, end },
   };
   return host;
 }

@@ -8,7 +8,6 @@ import {
   type HostStore,
   isSame,
   isWeaveError,
-  SELF,
 } from '@weave/core';
 import { createCluster } from './cluster/cluster.ts';
 import type { Timers } from './cluster/timers.ts';
@@ -18,7 +17,7 @@ import type { Engine } from './engine.ts';
 import { createEvents } from './events.ts';
 import { faceOf } from './face.ts';
 import { hostFirewall } from './firewall.ts';
-import { defaultNetwork, loadState, newPeer } from './first-records.ts';
+import { defaultNetwork, identified, loadState, newPeer } from './first-records.ts';
 import { createHost, type Host } from './host.ts';
 import { leftoverRules } from './leftover-rules.ts';
 import type { Log } from './log.ts';
@@ -49,6 +48,11 @@ export interface OpenOptions {
   sharing?: Omit<SharingOptions, 'managed'> & {
     managed?: { password?: string | undefined; targets?: readonly string[] };
   };
+  /**
+   * What the names of containers end in, the same on every host, such as `weave.local`: then the DNS is reached from all
+   * of them, for whoever answers there. Absent: they have no names. WEAVE_INVALID_OPTION.
+   */
+  domain?: string | undefined;
   /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
   /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
@@ -90,7 +94,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
   if (!isSame(state.peers.get(self.id), self)) host.commit([{ table: 'peer', id: self.id, record: self }]);
-  if (!state.selves.has(SELF)) host.commit([{ table: 'self', id: SELF, record: { peer: self.id } }]);
+  host.commit(identified(state, options.domain));
   const notices: string[] = [];
   if (setAside) {
     notices.push(

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { FACES, WeaveError } from '@weave/core';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { metricsOf } from './metrics.ts';
+import { describeVerbs } from './openapi.ts';
 import { listen, refusalOf, strictServer } from './server.ts';
 import type { Weave, WeaveEvent } from './weave.ts';
 import { VERBS } from './wire.ts';
@@ -19,9 +20,8 @@ export async function serve(weave: Weave, socket: string): Promise<AsyncDisposab
     app.post(`/v1/${name}`, { schema: { body: verb.params } }, async (request) => ({
       result: (await verb.call(weave, request.body as never)) ?? null,
     }));
-  app.get('/metrics', async (_request, reply) =>
-    reply.type('text/plain; version=0.0.4').send(metricsOf(await weave.status())),
-  );
+  app.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await metricsOf(weave)));
+  app.get('/openapi.json', async () => describeVerbs());
   const listeners = new Set<AsyncIterableIterator<WeaveEvent>>();
   app.get('/v1/events', (_request, reply) => {
     const events = weave.events();

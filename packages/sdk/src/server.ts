@@ -47,25 +47,32 @@ export async function mustBeSilent(socket: string): Promise<void> {
   if (answered) throw new WeaveError('WEAVE_ALREADY_RUNNING', `somebody answers on ${socket} already`);
 }
 
-/** A socket left over from a killed daemon is replaced; one that somebody answers on is not. */
-export async function listen(app: FastifyInstance, socket: string): Promise<void> {
+/** On a unix socket, or on an address. */
+export async function listen(app: FastifyInstance, where: string | { host: string; port: number }): Promise<void> {
   closePromptly(app);
   try {
-    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
-    await mustBeSilent(socket);
-    rmSync(socket, { force: true });
-    // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
-    await app.listen({ path: socket, backlog: 4096 });
-    chmodSync(socket, 0o660);
+    if (typeof where === 'string') await listenAt(app, where);
+    else await app.listen(where);
   } catch (error) {
     await app.close();
-    throw isWeaveError(error) ? error : unlistenable(socket, error);
+    if (isWeaveError(error)) throw error;
+    throw unlistenable(typeof where === 'string' ? where : `${where.host}, port ${where.port}`, error);
   }
 }
 
-export const unlistenable = (socket: string, cause: unknown): WeaveError => {
+/** A socket left over from a killed daemon is replaced; one that somebody answers on is not. */
+async function listenAt(app: FastifyInstance, socket: string): Promise<void> {
+  mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+  await mustBeSilent(socket);
+  rmSync(socket, { force: true });
+  // Of a unix socket a full queue is EAGAIN for whoever connects; the kernel cuts this down to net.core.somaxconn.
+  await app.listen({ path: socket, backlog: 4096 });
+  chmodSync(socket, 0o660);
+}
+
+export const unlistenable = (where: string, cause: unknown): WeaveError => {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const what = `cannot listen on ${socket}: ${message}`;
+  const what = `cannot listen on ${where}: ${message}`;
   const denied = code === 'EACCES' || code === 'EPERM';
   return new WeaveError(denied ? 'WEAVE_PERMISSION_DENIED' : 'WEAVE_INVALID_REQUEST', what, {
     cause,

@@ -5,9 +5,15 @@ import type { EngineContainer, Target } from './weave.ts';
 
 export const netnsOf = (pid: number): string => `/proc/${pid}/ns/net`;
 
+/** `names`: what a container calls itself. */
+export type NamedTarget = AttachTarget & { names?: string };
+
 /** The namespace behind what a user named. It must be there, and not be the host's own. */
-export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<AttachTarget> {
-  if ('container' in target) return containerTarget(datapath, await engine.container(target.container));
+export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<NamedTarget> {
+  if ('container' in target) {
+    const { names, ...container } = await engine.container(target.container);
+    return { ...containerTarget(datapath, container), ...(names ? { names } : {}) };
+  }
   const path = 'pid' in target ? netnsOf(target.pid) : target.netns;
   const id = datapath.netnsId(path);
   if (!id)
@@ -17,7 +23,8 @@ export async function resolveTarget(datapath: Datapath, engine: Engine, target: 
   return { path, id };
 }
 
-export function containerTarget(datapath: Datapath, { id, name, pid }: EngineContainer): AttachTarget {
+export function containerTarget(datapath: Datapath, container: EngineContainer): AttachTarget {
+  const { name, pid } = container;
   if (pid === 0) fail('WEAVE_NOT_RUNNING', `container ${name} is not running`);
   const netns = datapath.netnsId(netnsOf(pid));
   if (!netns) fail('WEAVE_NOT_RUNNING', `container ${name} died`);
@@ -26,7 +33,7 @@ export function containerTarget(datapath: Datapath, { id, name, pid }: EngineCon
       'WEAVE_HOST_NETWORK',
       `container ${name} is running in the host network namespace, and therefore cannot be connected to weave`,
     );
-  return { path: netnsOf(pid), id: netns, container: { id, name } };
+  return { path: netnsOf(pid), id: netns, container };
 }
 
 /** The namespace of a container's last run is not gone back to, also when the kernel refuses the one of this run. */

@@ -26,6 +26,8 @@ export interface PoolUse {
   /** How many addresses there are. */
   size: string;
   holdings: Holding[];
+  /** How many of this host's are in use. */
+  active: number;
   /** Whether this is as it is now, or as this host last knew. */
   stale: boolean;
 }
@@ -39,22 +41,4 @@ export interface PeerStatus {
   self: boolean;
   /** Whether it was heard of within the last seconds. */
   alive: boolean;
-}
-
-export interface Connection {
-  peer: string;
-  /** The host's name. */
-  name: string;
-  address: string;
-  state: 'probing' | 'reachable' | 'unreachable';
-  /** Milliseconds since 1970: when it became so. */
-  since: number;
-  /** Bytes: the largest packet that gets there whole. */
-  mtu?: number;
-  rttMs?: number;
-  /** Of the last probes. */
-  lossRatio: number;
-  /** VXLAN packets and their bytes, with IP headers. */
-  sent: { packets: number; bytes: number };
-  received: { packets: number; bytes: number };
 }

@@ -1,26 +1,21 @@
-import type { ContainerRef, Endpoint, Network, NetworkSpec, PublishedPort, SubnetSpec } from '@weave/core';
-import type { ClusterStatus, Connection, PeerStatus, PoolUse } from './weave-cluster.ts';
+import type {
+  ContainerRef,
+  Endpoint,
+  NamedContainer,
+  Network,
+  NetworkSpec,
+  PublishedPort,
+  SubnetSpec,
+} from '@weave/core';
+import type { Attachment, AttachOptions, ExposeOptions, OnNetwork, Target } from './attachment.ts';
+import type { Connection, ConnectTarget } from './connection.ts';
+import type { NameEntry, NameTarget } from './name.ts';
+import type { ClusterStatus, PeerStatus, PoolUse } from './weave-cluster.ts';
 
+export type * from './attachment.ts';
+export type * from './connection.ts';
+export type * from './name.ts';
 export type * from './weave-cluster.ts';
-
-/** What to attach: a container by name or id, a process, or the path of a network namespace. */
-export type Target = { container: string } | { pid: number } | { netns: string };
-
-export interface AttachOptions {
-  /** Name or id; absent: the default network, `weave`. */
-  network?: string | undefined;
-}
-
-export interface Attachment {
-  /** 64 hex digits. */
-  endpoint: string;
-  network: string;
-  /** The interface inside the target: `ethwe` on the default network. */
-  interface: string;
-  mac: string;
-  /** Those that were asked for, in order, with prefix lengths. */
-  addresses: string[];
-}
 
 export interface NetworkDetails extends Network {
   endpoints: Endpoint[];
@@ -94,7 +89,7 @@ export interface EngineSnapshotEndpoint {
   sandbox?: string | undefined;
 }
 
-export interface EngineContainer extends ContainerRef {
+export interface EngineContainer extends NamedContainer {
   /** Zero while it does not run. */
   pid: number;
   /** The engine's endpoints of it, on whatever networks. */
@@ -110,12 +105,24 @@ export interface Status {
   endpoints: number;
   /** Milliseconds since 1970. */
   started: number;
+  /** Absent where containers have no names. */
+  dns?: { domain: string; addresses: string[] };
   /** Absent on a host that is meant to be alone. */
   cluster?: ClusterStatus;
   /** What was found broken and mended since the start: how often, by operation. */
   repairs: Record<string, number>;
   /** What a person should know: a store file set aside, repairs that failed. */
   notices: string[];
+}
+
+/** What status, report and metrics are made of. */
+export interface Overview {
+  status: Status;
+  peers: PeerStatus[];
+  pools: PoolUse[];
+  targets: ConnectTarget[];
+  connections: Connection[];
+  names: NameEntry[];
 }
 
 /** Two that should agree and do not. */
@@ -134,8 +141,15 @@ export interface Check {
   differences: Difference[];
 }
 
-/** A record that changed, after it was made durable and before the kernel was told. */
-export type WeaveEvent = { type: 'network' | 'endpoint'; action: 'created' | 'changed' | 'removed'; id: string };
+/**
+ * A record that changed, after it was made durable and before the kernel was told. Of a `peer` also that it is heard of,
+ * or is not any more: then its names are others.
+ */
+export type WeaveEvent = {
+  type: 'network' | 'endpoint' | 'name' | 'peer';
+  action: 'created' | 'changed' | 'removed';
+  id: string;
+};
 
 /**
  * Container networks of one host. {@link open} gives one in this process, {@link connect} one in the daemon; both
@@ -186,8 +200,15 @@ export interface Weave extends AsyncDisposable {
     detach(id: string): Promise<void>;
     /** Unknown ids are a success. */
     remove(id: string): Promise<void>;
-    /** Those of this host; `everywhere`: also those of others, on the networks that this host is on. */
-    list(filter?: { network?: string | undefined; everywhere?: boolean | undefined }): Promise<Endpoint[]>;
+    /**
+     * Those of this host; `everywhere`: also those of others, on the networks that this host is on. `with`: only those
+     * in the sandbox of this endpoint, itself among them.
+     */
+    list(filter?: {
+      network?: string | undefined;
+      everywhere?: boolean | undefined;
+      with?: string | undefined;
+    }): Promise<Endpoint[]>;
     /** Ports that an engine publishes, of an endpoint whose gateway is Weave. */
     publish(id: string, ports: PublishedPort[]): Promise<void>;
   };
@@ -199,7 +220,30 @@ export interface Weave extends AsyncDisposable {
    */
   attach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<Attachment>;
   /** Takes addresses away, by default all; answers those that went. What is not there is passed over. */
-  detach(target: Target, addresses?: readonly string[], options?: AttachOptions): Promise<string[]>;
+  detach(target: Target, addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  /**
+   * Puts this host itself on a network, with addresses as {@link attach} takes them: it reaches the containers of those
+   * subnets and they it, from every host. WEAVE_INVALID_ADDRESS, WEAVE_ADDRESS_IN_USE, WEAVE_POOL_EXHAUSTED.
+   */
+  expose(addresses?: readonly string[], options?: ExposeOptions): Promise<Attachment>;
+  /** Takes addresses of this host's away, by default all; answers those that went. */
+  hide(addresses?: readonly string[], options?: OnNetwork): Promise<string[]>;
+  readonly names: {
+    /** Gives a name. WEAVE_INVALID_NAME, WEAVE_INVALID_ADDRESS, WEAVE_NO_DNS, WEAVE_NOT_RUNNING. */
+    add(target: NameTarget): Promise<void>;
+    /** Takes names of this host away; what is not there is passed over. */
+    remove(target: NameTarget): Promise<void>;
+    /** All that is known and whose host is heard of; `of`: what one endpoint has, or one that was given. */
+    list(filter?: { of?: string | undefined }): Promise<NameEntry[]>;
+    /** The addresses of a name, those of this host first; none where there is no such name. */
+    lookup(name: string): Promise<string[]>;
+  };
+  readonly bridges: {
+    /** Joins a bridge of this host, with all that is on it, to a network. WEAVE_BRIDGE_NOT_FOUND. */
+    attach(bridge: string, options?: OnNetwork): Promise<void>;
+    /** What is not joined is a success. */
+    detach(bridge: string, options?: OnNetwork): Promise<void>;
+  };
   readonly cluster: {
     /** The hosts that this one knows of, itself among them. */
     peers(): Promise<PeerStatus[]>;
@@ -220,7 +264,7 @@ export interface Weave extends AsyncDisposable {
     /** Connects to these no more; what has joined stays so. */
     forget(peers: readonly string[]): Promise<void>;
     /** Whom this host was told to connect to. */
-    targets(): Promise<string[]>;
+    targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
     /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
@@ -231,6 +275,8 @@ export interface Weave extends AsyncDisposable {
     report(snapshot: EngineSnapshot): Promise<void>;
     /** A container started, or joined a network: its endpoints get its name, what was attached to it is so again. */
     started(container: EngineContainer): Promise<void>;
+    /** A container does not run any more: nobody calls it. */
+    ended(container: string): Promise<void>;
     /** The name of a network that the engine made: its driver protocol does not tell. Unknown ids are a success. */
     named(network: string, name: string): Promise<void>;
     /** A container was removed: its addresses are free. */
@@ -239,6 +285,8 @@ export interface Weave extends AsyncDisposable {
     compare(snapshot: EngineSnapshot): Promise<Difference[]>;
   };
   status(): Promise<Status>;
+  /** That, and all that {@link Weave.cluster} tells, at once. */
+  overview(): Promise<Overview>;
   /** Compares the records with the kernel, the store and, in the daemon, the engine. With `fix` they are made to agree. */
   check(options?: { fix?: boolean }): Promise<Check>;
   /** From the moment of the call, until the iterator is returned or Weave is closed. */

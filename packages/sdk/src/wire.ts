@@ -1,3 +1,4 @@
+import { MOST_NAMES } from '@weave/core';
 import { type Static, type TSchema, Type } from 'typebox';
 import type { Weave } from './weave.ts';
 
@@ -23,7 +24,23 @@ const Target = Type.Union([
   Type.Object({ netns: Type.String({ pattern: '^/', maxLength: 4096 }) }, Strict),
 ]);
 
-const Attach = Type.Object({ target: Target, addresses: Addresses, network: Type.Optional(Text) }, Strict);
+const OnNetwork = { network: Type.Optional(Text) };
+const Attach = Type.Object(
+  {
+    target: Target,
+    addresses: Addresses,
+    ...OnNetwork,
+    multicast: Type.Optional(Type.Boolean()),
+    rewriteHosts: Type.Optional(Type.Boolean()),
+    addHosts: Type.Optional(Type.Array(Text, { maxItems: 256 })),
+    withoutDns: Type.Optional(Type.Boolean()),
+  },
+  Strict,
+);
+const Detach = Type.Object({ target: Target, addresses: Addresses, ...OnNetwork }, Strict);
+const Expose = Type.Object({ addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()) }, Strict);
+const Hide = Type.Object({ addresses: Addresses, ...OnNetwork }, Strict);
+const Bridge = Type.Object({ bridge: Text, ...OnNetwork }, Strict);
 
 const Subnet = Type.Object({ cidr: Text, gateway: Type.Optional(Text), range: Type.Optional(Text) }, Strict);
 
@@ -57,8 +74,33 @@ const Port = Type.Object(
   Strict,
 );
 
+/** As the engine tells it: what is no name of ours is passed over where it is used. */
+const Called = {
+  id: Id,
+  name: Text,
+  hostname: Type.Optional(Type.String({ maxLength: 255 })),
+  aliases: Type.Optional(Type.Record(Id, Type.Array(Type.String({ maxLength: 255 }), { maxItems: MOST_NAMES }))),
+  services: Type.Optional(
+    Type.Array(
+      Type.Object({ protocol: Port.properties.protocol, port: Type.Integer({ minimum: 0, maximum: 65535 }) }),
+      {
+        maxItems: MOST_NAMES,
+      },
+    ),
+  ),
+};
+
 const Container = Type.Object(
-  { id: Id, name: Text, pid: Type.Integer({ minimum: 0 }), endpoints: Type.Optional(Type.Array(Id)) },
+  { ...Called, pid: Type.Integer({ minimum: 0 }), endpoints: Type.Optional(Type.Array(Id)) },
+  Strict,
+);
+
+const NameTarget = Type.Object(
+  {
+    addresses: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 256 })),
+    container: Type.Optional(Text),
+    name: Type.Optional(Text),
+  },
   Strict,
 );
 
@@ -130,14 +172,27 @@ export const VERBS = {
   'endpoints.detach': verb(One('id', Id), (w, p) => w.endpoints.detach(p.id as string)),
   'endpoints.remove': verb(One('id', Id), (w, p) => w.endpoints.remove(p.id as string)),
   'endpoints.list': verb(
-    Type.Object({ network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()) }, Strict),
+    Type.Object(
+      { network: Type.Optional(Text), everywhere: Type.Optional(Type.Boolean()), with: Type.Optional(Id) },
+      Strict,
+    ),
     (w, p) => w.endpoints.list(p),
   ),
   'endpoints.publish': verb(Type.Object({ id: Id, ports: Type.Array(Port) }, Strict), (w, p) =>
     w.endpoints.publish(p.id, p.ports),
   ),
-  attach: verb(Attach, (w, p) => w.attach(p.target, p.addresses, { network: p.network })),
-  detach: verb(Attach, (w, p) => w.detach(p.target, p.addresses, { network: p.network })),
+  attach: verb(Attach, (w, { target, addresses, ...options }) => w.attach(target, addresses, options)),
+  detach: verb(Detach, (w, { target, addresses, ...options }) => w.detach(target, addresses, options)),
+  expose: verb(Expose, (w, { addresses, ...options }) => w.expose(addresses, options)),
+  hide: verb(Hide, (w, { addresses, ...options }) => w.hide(addresses, options)),
+  'bridges.attach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.attach(bridge, options)),
+  'bridges.detach': verb(Bridge, (w, { bridge, ...options }) => w.bridges.detach(bridge, options)),
+  'names.add': verb(NameTarget, (w, p) => w.names.add(p)),
+  'names.remove': verb(NameTarget, (w, p) => w.names.remove(p)),
+  'names.list': verb(Type.Object({ of: Type.Optional(Type.String({ maxLength: 512 })) }, Strict), (w, p) =>
+    w.names.list(p),
+  ),
+  'names.lookup': verb(One('name'), (w, p) => w.names.lookup(p.name as string)),
   'cluster.peers': verb(None, (w) => w.cluster.peers()),
   'cluster.pools': verb(None, (w) => w.cluster.pools()),
   'cluster.remove': verb(One('peer'), (w, p) => w.cluster.remove(p.peer as string)),
@@ -154,11 +209,13 @@ export const VERBS = {
   'cluster.rebuild': verb(None, (w) => w.cluster.rebuild()),
   'engine.report': verb(Snapshot, (w, p) => w.engine.report(p)),
   'engine.started': verb(Container, (w, p) => w.engine.started(p)),
+  'engine.ended': verb(One('container', Id), (w, p) => w.engine.ended(p.container as string)),
   'engine.named': verb(Type.Object({ network: Id, name: Text }, Strict), (w, p) => w.engine.named(p.network, p.name)),
   'engine.removed': verb(One('container'), (w, p) => w.engine.removed(p.container as string)),
   'engine.compare': verb(Snapshot, (w, p) => w.engine.compare(p)),
   check: verb(Type.Object({ fix: Type.Optional(Type.Boolean()) }, Strict), (w, p) => w.check(p as { fix?: boolean })),
   status: verb(None, (w) => w.status()),
+  overview: verb(None, (w) => w.overview()),
   reset: verb(None, (w) => w.reset()),
 } satisfies Record<string, Verb>;
 

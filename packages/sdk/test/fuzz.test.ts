@@ -22,7 +22,7 @@ const random = randomOf(SEED);
 const below = (n: number) => Math.floor(random() * n);
 const one = <T>(list: readonly T[]): T => list[below(list.length)]!;
 
-const rig = await createRig();
+const rig = await createRig({ domain: 'weave.local' });
 tap.teardown(() => rig[Symbol.asyncDispose]());
 const ID = { network: 'a'.repeat(64), endpoint: 'b'.repeat(64) };
 const { id: container } = rig.run('web');
@@ -79,16 +79,36 @@ const SENSIBLE: Record<VerbName, object> = {
     id: ID.endpoint,
     ports: [{ protocol: 'sctp', hostAddress: '127.0.0.1', hostPort: 8080, port: 80 }],
   },
-  attach: { target: { container: 'web' }, addresses: ['10.2.1.1/24', 'net:default'], network: 'weave' },
+  attach: {
+    target: { container: 'web' },
+    addresses: ['10.2.1.1/24', 'net:default'],
+    network: 'weave',
+    multicast: false,
+    rewriteHosts: true,
+    addHosts: ['db:10.2.1.9'],
+  },
   detach: { target: { container: 'web' }, addresses: ['10.2.1.1/24'], network: 'weave' },
+  expose: { addresses: ['10.2.1.1/24', 'net:default'], network: 'weave', masquerade: true },
+  hide: { addresses: ['10.2.1.1/24'], network: 'weave' },
+  'bridges.attach': { bridge: 'docker0', network: 'weave' },
+  'bridges.detach': { bridge: 'docker0', network: 'weave' },
+  'names.add': { addresses: ['10.2.1.1'], container: 'web', name: 'www' },
+  'names.remove': { addresses: ['10.2.1.1'], name: 'www' },
+  'names.list': { of: ID.endpoint },
+  'names.lookup': { name: 'www' },
   check: { fix: false },
   'engine.report': view,
   'engine.compare': view,
-  'engine.started': { id: container, name: 'web', pid: 50_000_001, endpoints: [ID.endpoint] },
+  'engine.started': {
+    ...{ id: container, name: 'web', pid: 50_000_001, endpoints: [ID.endpoint], hostname: 'web.weave.local' },
+    ...{ aliases: { [ID.endpoint]: ['www'] }, services: [{ protocol: 'tcp', port: 80 }] },
+  },
+  'engine.ended': { container: 'f'.repeat(64) },
   'engine.named': { network: ID.network, name: 'green' },
   'engine.removed': { container: 'f'.repeat(64) },
   'cluster.peers': {},
   'cluster.pools': {},
+  overview: {},
   'cluster.remove': { peer: 'h2' },
   'cluster.connect': { peers: ['h2'], replace: false },
   'cluster.forget': { peers: ['h2'] },

@@ -51,6 +51,7 @@ interface Options {
   clock?: Clock;
   directory?: Directory;
   underlay?: string;
+  domain?: string | undefined;
   /** Stands between Weave and what is in memory. */
   wrapStore?(store: HostStore): HostStore;
   wrapDatapath?(datapath: Datapath): Datapath;
@@ -74,7 +75,7 @@ export const createRig = (options: Options = {}): Promise<Rig> =>
 async function rigOver(options: Options, left: Left): Promise<Rig> {
   const { way = 'open', clock = () => 1_700_000_000_000, wrapStore = (s) => s, wrapDatapath = (d) => d } = options;
   const { store, datapath, firewall, containers } = left;
-  const { directory, underlay } = options;
+  const { directory, underlay, domain } = options;
   const dir = mkdtempSync(join(tmpdir(), 'weave-sdk-'));
   const socket = join(dir, 'weave.sock');
   const here = await open({
@@ -86,6 +87,7 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
     clock,
     ...(directory ? { directory } : {}),
     ...(underlay ? { underlay } : {}),
+    domain,
     engine: {
       async container(name) {
         const found = containers.get(name);
@@ -115,7 +117,8 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
         datapath.listing(),
         JSON.stringify(firewall.rules),
       ].join('\n'),
-    restart: (directory) => rigOver({ way, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
+    restart: (directory) =>
+      rigOver({ way, domain, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
     loseStore: () => rigOver({ way }, { ...left, store: memoryStore() }),
     async [Symbol.asyncDispose]() {
       if (weave !== here) await weave.close();

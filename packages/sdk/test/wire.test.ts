@@ -65,8 +65,24 @@ test('every verb has a method of the client, and passes on what it is given', as
     'endpoints.remove': [() => weave.endpoints.remove(id), id],
     'endpoints.list': [() => weave.endpoints.list({ network: 'n' }), { network: 'n' }],
     'endpoints.publish': [() => weave.endpoints.publish(id, ports), id, ports],
+    'names.add': [
+      () => weave.names.add({ addresses: ['a'], container: 'c', name: 'n' }),
+      { addresses: ['a'], container: 'c', name: 'n' },
+    ],
+    'names.remove': [() => weave.names.remove({ container: 'c' }), { container: 'c' }],
+    'names.list': [() => weave.names.list({ of: id }), { of: id }],
+    'names.lookup': [() => weave.names.lookup('n'), 'n'],
     attach: [() => weave.attach({ pid: 7 }, ['a', 'b'], { network: 'n' }), { pid: 7 }, ['a', 'b'], { network: 'n' }],
     detach: [() => weave.detach({ netns: '/x' }, ['a'], { network: 'n' }), { netns: '/x' }, ['a'], { network: 'n' }],
+    overview: [() => weave.overview()],
+    expose: [
+      () => weave.expose(['a'], { network: 'n', masquerade: false }),
+      ['a'],
+      { network: 'n', masquerade: false },
+    ],
+    hide: [() => weave.hide(['a'], { network: 'n' }), ['a'], { network: 'n' }],
+    'bridges.attach': [() => weave.bridges.attach('b', { network: 'n' }), 'b', { network: 'n' }],
+    'bridges.detach': [() => weave.bridges.detach('b', { network: 'n' }), 'b', { network: 'n' }],
     'cluster.peers': [() => weave.cluster.peers()],
     'cluster.pools': [() => weave.cluster.pools()],
     'cluster.remove': [() => weave.cluster.remove('h2'), 'h2'],
@@ -82,6 +98,7 @@ test('every verb has a method of the client, and passes on what it is given', as
     ],
     'engine.started': [() => weave.engine.started(container), container],
     'engine.named': [() => weave.engine.named(id, 'n'), id, 'n'],
+    'engine.ended': [() => weave.engine.ended(id), id],
     'engine.removed': [() => weave.engine.removed(id), id],
     'engine.compare': [
       () => weave.engine.compare({ networks: [], containers: [container], gone: [id], before: [id] }),
@@ -249,7 +266,7 @@ test('the socket', async (t) => {
       code: 'WEAVE_DAEMON_UNREACHABLE',
       kind: 'unavailable',
       message: `no weave daemon answers on ${join(rig.dir, 'none.sock')}`,
-      hint: 'Start it with: weave launch --local',
+      hint: 'Start it with: weave launch (or, where no engine is: weave launch --local)',
     });
     writeFileSync(join(rig.dir, 'file'), '');
     await t.rejects(connect({ socket: join(rig.dir, 'file') }), { code: 'WEAVE_DAEMON_UNREACHABLE' });

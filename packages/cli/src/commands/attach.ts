@@ -2,11 +2,17 @@ import { isIP } from 'node:net';
 import { type Target, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
-import { examples, networkOption } from '../options.ts';
+import { collect, examples, networkOption } from '../options.ts';
 import { print } from '../output.ts';
 
 interface Options extends CommonOptions {
   network?: string;
+}
+
+interface AttachCliOptions extends Options {
+  multicastRoute: boolean;
+  rewriteHosts?: boolean;
+  addHost?: string[];
 }
 
 const WORDS = '[addr...] <container>';
@@ -21,25 +27,32 @@ The container is a name or id, pid:<process id>, or the path of a network namesp
 
 export const attachCommand = (): Command =>
   command('attach', 'give a running container an interface on a network')
+    .option('--rewrite-hosts', 'in its /etc/hosts its own name is its address here')
+    .option('--add-host <name:ip>', 'give its /etc/hosts this too; may be given several times', collect)
+    .option('--no-multicast-route', 'no route for 224.0.0.0/4 over this interface')
+    .option('--without-dns', 'do not register its name')
     .addHelpText('after', HELP)
     .addHelpText(
       'after',
       examples('weave attach web', 'weave attach 10.2.1.1/24 fd00:2::1/64 web', 'weave attach --network blue pid:4711'),
     )
-    .action(async (words: string[], options: Options) => {
-      const { target, addresses } = parseWords(words);
-      const attachment = await withDaemon(options, (weave) => weave.attach(target, addresses, options));
-      print(attachment, options.json, ({ addresses: got }) => withoutPrefix(got));
-    });
+    .action(
+      async (words: string[], { network, multicastRoute, rewriteHosts, addHost, ...options }: AttachCliOptions) => {
+        const { target, addresses } = parseWords(words);
+        const settings = { network, multicast: multicastRoute && undefined, rewriteHosts, addHosts: addHost };
+        const attachment = await withDaemon(options, (weave) => weave.attach(target, addresses, settings));
+        print(attachment, options.json, ({ addresses: got }) => withoutPrefix(got));
+      },
+    );
 
 export const detachCommand = (): Command =>
   command('detach', 'take addresses of a container away, by default all')
     .addHelpText('after', HELP)
     .addHelpText('after', examples('weave detach web', 'weave detach 10.2.1.1/24 web'))
-    .action(async (words: string[], options: Options) => {
+    .action(async (words: string[], { network, ...options }: Options) => {
       const { target, addresses } = parseWords(words);
-      const removed = await withDaemon(options, (weave) => weave.detach(target, addresses, options));
-      print({ addresses: removed }, options.json, ({ addresses: gone }) => withoutPrefix(gone));
+      const removed = await withDaemon(options, (weave) => weave.detach(target, addresses, { network }));
+      print({ addresses: removed }, options.json, () => withoutPrefix(echoed(addresses, removed)));
     });
 
 const command = (name: string, description: string) =>
@@ -49,11 +62,19 @@ const command = (name: string, description: string) =>
     .argument('<words...>')
     .addOption(networkOption('on this network instead of the default one, over an interface of its own'));
 
+/** As Weave prints what it took away: what was named is named, whether it was there or not. */
+export function echoed(asked: readonly string[], removed: readonly string[]): string[] {
+  const named = asked.filter((word) => !word.startsWith('net:')).map((word) => word.replace(/^ip:/, ''));
+  const others = removed.filter((text) => !named.includes(text));
+  const first = asked.findIndex((word) => word.startsWith('net:'));
+  return asked.length === 0 ? others : named.toSpliced(first < 0 ? named.length : first, 0, ...others);
+}
+
 /** As Weave prints them. */
-const withoutPrefix = (addresses: readonly string[]) => addresses.map((text) => text.split('/')[0]).join(' ');
+export const withoutPrefix = (addresses: readonly string[]) => addresses.map((text) => text.split('/')[0]).join(' ');
 
 /** No container has a name like these; what is wrong with one is said when it is parsed. */
-const isAddress = (word: string) => isIP(word) > 0 || (/[:/]/.test(word) && !/^(\/|pid:)/.test(word));
+export const isAddress = (word: string) => isIP(word) > 0 || (/[:/]/.test(word) && !/^(\/|pid:)/.test(word));
 
 /** Addresses and the container, in any order: the container is the last word that is no address. */
 export function parseWords(words: readonly string[]): { target: Target; addresses: string[] } {

@@ -2,7 +2,7 @@ import type { Weave } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
-import { print, table, withProgress } from '../output.ts';
+import { print, withProgress } from '../output.ts';
 
 export const connectCommand = (): Command =>
   daemonClient('connect')
@@ -55,56 +55,3 @@ export const rmpeerCommand = (): Command =>
         removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
       );
     });
-
-/** What `weave status` says of the other hosts, part by part. */
-export const STATUS_PARTS: Record<string, (weave: Weave, json: boolean | undefined) => Promise<void>> = {
-  async peers(weave, json) {
-    print(await weave.cluster.peers(), json, (peers) =>
-      table(
-        peers.map(({ id, name, underlay = '', self, alive }) => [
-          `${id}(${name})`,
-          underlay,
-          self ? 'this host' : alive ? 'alive' : 'not heard of',
-        ]),
-      ),
-    );
-  },
-  async targets(weave, json) {
-    print(await weave.cluster.targets(), json, (targets) => targets.join('\n'));
-  },
-  async connections(weave, json) {
-    print(await weave.cluster.connections(), json, (connections) =>
-      table(
-        connections.map(({ peer, name, address, state, mtu, rttMs, lossRatio, sent, received }) => [
-          `-> ${address}`,
-          state,
-          `vxlan ${peer}(${name})`,
-          ...(mtu ? [`mtu=${mtu}`] : ['']),
-          ...(rttMs === undefined ? [''] : [`rtt=${rttMs.toFixed(2)}ms`]),
-          `lost=${Math.round(lossRatio * 100)}%`,
-          `sent=${sent.bytes}`,
-          `received=${received.bytes}`,
-        ]),
-      ),
-    );
-  },
-  async ipam(weave, json) {
-    print(await weave.cluster.pools(), json, (pools) =>
-      pools
-        .flatMap(({ cidr, network = '(being made)', size, holdings, stale }) => {
-          const share = (addresses: string) => `${((100 * Number(addresses)) / Number(size)).toFixed(1)}% of total`;
-          const rows = holdings.map(({ peer, name, addresses }) => [
-            `  ${peer}(${name})`,
-            `${addresses} IPs`,
-            `(${share(addresses)})`,
-          ]);
-          return [
-            `${cidr} of ${network}${stale ? ' (of this host only: the store does not answer)' : ''}`,
-            table(rows),
-          ];
-        })
-        .filter(Boolean)
-        .join('\n'),
-    );
-  },
-};

@@ -8,5 +8,6 @@ export const daemonCommand = (): Command =>
     .action(async (peers: string[], options: DaemonOptions) => {
       // Loaded only here: every other command is a client, and quick.
       const { etcdOf, runDaemon, socketsIn } = await import('../daemon.ts');
-      await runDaemon({ ...options, sockets: socketsIn(options.pluginDir), etcd: etcdOf(options), peers });
+      const domain = options.dns ? options.dnsDomain : undefined;
+      await runDaemon({ ...options, sockets: socketsIn(options.pluginDir), etcd: etcdOf(options), peers, domain });
     });

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { NETWORK_OPTIONS, type Network, type NetworkDetails, type Weave, WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
-import { examples } from '../options.ts';
+import { collect, examples } from '../options.ts';
 import { print, table } from '../output.ts';
 
 interface CreateOptions extends CommonOptions {
@@ -13,7 +13,6 @@ interface CreateOptions extends CommonOptions {
   internal?: boolean;
 }
 
-const collect = (value: string, others: string[] = []) => [...others, value];
 const KNOWN = Object.entries(NETWORK_OPTIONS)
   .map(([name, { values }]) => `  ${name}=<${values}>`)
   .join('\n');

@@ -1,39 +1,23 @@
-import { type Status, VERSION } from '@weave/sdk/client';
+import { VERSION } from '@weave/sdk/client';
 import { Argument, type Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples } from '../options.ts';
 import { print } from '../output.ts';
-import { STATUS_PARTS } from './cluster.ts';
+import { STATUS_PARTS, type StatusPart } from '../report/parts.ts';
+import { statusText } from '../report/text.ts';
+import { viewOf } from '../report/view.ts';
 
 export const statusCommand = (): Command =>
   daemonClient('status')
     .description('what the daemon of this host is and has')
     .addArgument(new Argument('[part]', 'only this, in full').choices(Object.keys(STATUS_PARTS)))
     .addHelpText('after', examples('weave status', 'weave status peers', 'weave status ipam --json'))
-    .action(async (part: string | undefined, options: CommonOptions) => {
-      if (part !== undefined) return withDaemon(options, (weave) => STATUS_PARTS[part]!(weave, options.json));
-      print(await withDaemon(options, (weave) => weave.status()), options.json, render);
+    .action(async (part: StatusPart | undefined, options: CommonOptions) => {
+      const view = await withDaemon(options, viewOf);
+      if (part === undefined) return print(view.status, options.json, () => statusText(view));
+      const { of, text } = STATUS_PARTS[part];
+      print(of(view), options.json, () => text(view));
     });
-
-function render({ version, pid, peer, networks, endpoints, started, cluster, notices }: Status): string {
-  const rows = [
-    ['Version', version],
-    ['Name', `${peer.id}(${peer.name})`],
-    ['Pid', pid],
-    ['Started', new Date(started).toISOString()],
-    ['Networks', networks],
-    ['Endpoints', endpoints],
-    ...(cluster ? [['Cluster', describe(cluster)]] : []),
-    ...notices.map((notice) => ['Notice', notice]),
-  ];
-  return `\n${rows.map(([label, value]) => `${label}: ${value}`.padStart(16 + String(value).length)).join('\n')}\n`;
-}
-
-function describe({ id, reachable, problem }: NonNullable<Status['cluster']>): string {
-  const state =
-    problem ?? (reachable ? 'in step' : 'the store does not answer: what is known of other hosts may be old');
-  return id ? `${id} (${state})` : `not joined: ${state}`;
-}
 
 export const versionCommand = (): Command =>
   daemonClient('version')

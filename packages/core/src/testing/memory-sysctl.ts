@@ -16,7 +16,7 @@ interface Link {
 
 /** What a new namespace has, by the last part of the key. */
 const CONF: Record<string, Record<string, string>> = {
-  ipv4: { arp_notify: '0', forwarding: '0', promote_secondaries: '0', route_localnet: '0', rp_filter: '0' },
+  ipv4: { arp_notify: '0', forwarding: '0', promote_secondaries: '0', route_localnet: '0', rp_filter: '0', tag: '0' },
   ipv6: { accept_dad: '1', accept_ra: '1', addr_gen_mode: '0', disable_ipv6: '0', forwarding: '0', ndisc_notify: '0' },
 };
 const SINGLE: Record<string, string> = { 'net/ipv4/ip_forward': '0' };

@@ -9,6 +9,7 @@ import { createDefinitions } from './definitions.ts';
 import { beginCluster, recordTold } from './join.ts';
 import { leaveCluster } from './leave.ts';
 import { createMembers } from './members.ts';
+import { createNames } from './names.ts';
 import { syncOwned } from './owned.ts';
 import { createPrefetch } from './prefetch.ts';
 import { createPublisher } from './publish.ts';
@@ -24,6 +25,8 @@ const LOOK_MS = 100;
 export interface Cluster {
   readonly context: Context;
   readonly alive: ReadonlySet<string>;
+  /** Whether a host is alive, as far as is known. */
+  isHeard(peer: string): boolean;
   status(): ClusterStatus;
   /**
    * Makes true what a decision needs of the other hosts; false: it has to be taken anew. True at once where it needs
@@ -60,6 +63,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { state } = host;
   const context: Context = {
     ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), wishes: new Set() },
+    listens: false,
     disagrees: () => void session.step(),
     missed: () => session.missed(),
   };
@@ -67,7 +71,8 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const claims = createClaims(context, definitions);
   const members = createMembers(context);
   const publisher = createPublisher(context);
-  const session = createSession({ founds, context, claims, definitions, members, publisher });
+  const names = createNames(context);
+  const session = createSession({ founds, context, claims, definitions, members, publisher, names });
   const prefetch = createPrefetch(context);
   const endReclaim = reclaim(context, reclaimAfterMs);
   let closed = false;
@@ -81,6 +86,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   return {
     context,
     alive: context.alive,
+    isHeard: (peer) => !context.listens || context.alive.has(peer),
     status: () => ({
       ...(state.cluster ? { id: state.cluster } : {}),
       reachable: context.reachable,
@@ -101,6 +107,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       publisher.note(changes);
       members.note(changes);
       claims.note(changes);
+      names.note(changes);
       if (!state.cluster) return;
       prefetch.note(changes);
       if (context.fence === 0) return;
@@ -138,6 +145,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       await session.end();
       members.end();
       publisher.end();
+      names.end();
       if (leave) await leaveCluster(context);
       await directory.close({ endLease: leave });
     },

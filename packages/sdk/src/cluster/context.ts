@@ -15,6 +15,8 @@ export interface Context {
   settlesAt: number;
   /** Hosts that were heard of within the last seconds. */
   readonly alive: Set<string>;
+  /** Whether anything was heard of hosts since the start: before that nothing is known of who is alive. */
+  listens: boolean;
   /** Keys of what this host asks of others, as long as they may be there. */
   readonly wishes: Set<string>;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */

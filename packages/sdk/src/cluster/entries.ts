@@ -1,4 +1,13 @@
-import type { Endpoint, Entry, Network, Peer, Pool } from '@weave/core';
+import {
+  type Endpoint,
+  type Entry,
+  keys,
+  MOST_NAMES,
+  type Name,
+  type Network,
+  type Peer,
+  type Pool,
+} from '@weave/core';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { type Static, type TSchema, Type } from 'typebox';
 
@@ -11,6 +20,10 @@ const Cidr = Type.String({ pattern: '^[0-9a-f.:]{2,45}/[0-9]{1,3}$' });
 const Ip = Type.String({ pattern: '^[0-9a-f.:]{2,45}$' });
 const Mac = Type.String({ pattern: '^([0-9a-f]{2}:){5}[0-9a-f]{2}$' });
 const Owner = Type.Union([Type.Literal('weave'), Type.Literal('docker')]);
+/** Lower case, of labels with letters, digits, hyphens and underscores. */
+const DnsName = Type.String({ maxLength: 253, pattern: '^[a-z0-9_-]{1,63}(\\.[a-z0-9_-]{1,63})+$' });
+const Protocol = Type.Union([Type.Literal('tcp'), Type.Literal('udp'), Type.Literal('sctp')]);
+const Port = Type.Integer({ minimum: 0, maximum: 65535 });
 const Mtu = Type.Integer({ minimum: 576, maximum: 65535 });
 
 const schemas = {
@@ -52,11 +65,15 @@ const schemas = {
     id: Id,
     network: Id,
     peer: PeerId,
-    addresses: Type.Array(Cidr, { minItems: 1, maxItems: 256 }),
+    // None, of a bridge.
+    addresses: Type.Array(Cidr, { maxItems: 256 }),
     mac: Mac,
     owner: Owner,
     container: Type.Optional(Type.Object({ id: Id, name: Text })),
+    names: Type.Optional(Type.Array(DnsName, { maxItems: MOST_NAMES })),
+    services: Type.Optional(Type.Array(Type.Object({ protocol: Protocol, port: Port }), { maxItems: MOST_NAMES })),
   }),
+  name: Type.Object({ peer: PeerId, name: DnsName, address: Ip, container: Type.Optional(Id) }),
   wish: Type.Object({
     pool: Text,
     /** An address, or the part of the pool that any may be in. */
@@ -89,4 +106,10 @@ export const peerIn = reader<Peer>('peer');
 export const poolIn = reader<Pool>('pool');
 export const networkIn = reader<Network>('network');
 export const endpointIn = reader<Endpoint>('endpoint');
+const namesOfKeys = reader<Name>('name');
+/** One that is where it belongs. */
+export function nameInEntry(entry: Entry): Name | undefined {
+  const name = namesOfKeys(entry);
+  return name && entry.key === keys.name(name) ? name : undefined;
+}
 export const wishIn = reader<Wish>('wish');

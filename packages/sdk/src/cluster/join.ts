@@ -117,8 +117,10 @@ export async function joinCluster(context: Context, there: There | undefined, cl
 
 /** This host is of that cluster from now on, and in step with that directory of it. */
 export function belong({ host }: Context, { id: cluster, incarnation }: There): void {
-  const peer = host.state.self;
-  host.commit([{ table: 'self', id: SELF, record: { peer, cluster, incarnation } }]);
+  const { state } = host;
+  host.commit([
+    { table: 'self', id: SELF, record: { ...state.selves.get(SELF), peer: state.self, cluster, incarnation } },
+  ]);
 }
 
 /** Makes the networks of this host and of its cluster the same. */
@@ -138,12 +140,12 @@ async function tryShare(context: Context, arrival: Arrival, keysTold: string[]):
   // Nothing goes for a listing that is older than what was told meanwhile: each definition moves the guard.
   if (added.length > 0 || dropped.length > 0 || !guard) {
     const writes = added.flatMap((change) => writesOf(state.self, change));
-    keysTold.push(...writes.map(({ key }) => key));
     const parts = [...chunks(writes)];
     const first = parts.shift();
     const guarded = first || !guard ? [{ key: keys.guard, value: state.self }, ...(first ?? [])] : [];
     const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
     if ((await commitAsMember(context, when, guarded)) === undefined) return false;
+    keysTold.push(...writes.map(({ key }) => key));
     for (const part of parts) await commitAsMember(context, [], part);
   }
   // What changed here meanwhile is judged anew.

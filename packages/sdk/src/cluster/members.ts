@@ -29,9 +29,14 @@ export function createMembers(context: Context) {
   }
 
   function liveness(news: News): void {
+    const before = new Set(alive);
     if (news.kind === 'all') alive.clear();
     else for (const key of news.gone) alive.delete(nameInKey(key));
     for (const { key } of news.entries) alive.add(nameInKey(key));
+    const turned = [...before, ...alive].filter((id) => before.has(id) !== alive.has(id));
+    const told = context.listens ? turned : state.peers.keys();
+    context.listens = true;
+    for (const id of told) host.emit({ type: 'peer', action: 'changed', id });
     // A lease that expired while we were away took the key along.
     if (news.kind === 'changes' && news.gone.includes(keys.alive(state.self))) context.disagrees();
   }

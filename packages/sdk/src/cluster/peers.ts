@@ -1,29 +1,48 @@
-import { cidr, cidrInKey, fail, keys, nameInKey, type Peer, sizeOf, type Write } from '@weave/core';
+import { cidr, cidrInKey, fail, isWeaveError, keys, nameInKey, type Peer, sizeOf, type Write } from '@weave/core';
 import type { PoolUse } from '../weave.ts';
 import { type Context, chunks, isThere, unreachable } from './context.ts';
 
 /** Who holds what of each pool. */
 export async function poolUses(context: Context): Promise<PoolUse[]> {
-  const { host, directory, reachable } = context;
-  const { state } = host;
+  const { state } = context.host;
   const uses: PoolUse[] = [];
+  let { reachable } = context;
   for (const { id, cidr: text } of state.pools.values()) {
     const network = state.networkOfPool(id)?.name;
+    const owned = reachable ? await everyCell(context, id) : undefined;
+    reachable = owned !== undefined;
     const held = new Map<string, bigint>();
-    const owned = reachable
-      ? (await directory.list(keys.cells(id))).entries.map((e) => ({ cell: cidr(cidrInKey(e.key)), peer: e.value }))
-      : state.poolIndex(id).cells.map((cell) => ({ cell, peer: state.self }));
-    for (const { cell, peer } of owned) held.set(peer, (held.get(peer) ?? 0n) + sizeOf(cell));
+    for (const { cell, peer } of owned ?? ownCells(context, id)) held.set(peer, (held.get(peer) ?? 0n) + sizeOf(cell));
     uses.push({
       cidr: text,
       ...(network ? { network } : {}),
       size: String(sizeOf(cidr(text))),
       holdings: [...held].map(([peer, count]) => ({ peer, name: nameOf(context, peer), addresses: String(count) })),
+      active: activeIn(context, id),
       stale: !reachable,
     });
   }
   return uses;
 }
+
+/** Undefined where the directory does not answer. */
+async function everyCell({ directory }: Context, pool: string) {
+  try {
+    const { entries } = await directory.list(keys.cells(pool));
+    return entries.map(({ key, value }) => ({ cell: cidr(cidrInKey(key)), peer: value }));
+  } catch (error) {
+    if (isWeaveError(error) && error.code === 'WEAVE_DIRECTORY_UNREACHABLE') return undefined;
+    throw error;
+  }
+}
+
+const ownCells = ({ host: { state } }: Context, pool: string) =>
+  state.poolIndex(pool).cells.map((cell) => ({ cell, peer: state.self }));
+
+/** What other hosts have is taken too. */
+const activeIn = ({ host: { state } }: Context, pool: string): number =>
+  [...state.poolIndex(pool).taken.values()].filter((id) => id === '' || state.endpoints.get(id)?.peer === state.self)
+    .length;
 
 const nameOf = ({ host: { state } }: Context, peer: string): string => state.peers.get(peer)?.name ?? peer;
 
@@ -68,6 +87,7 @@ export async function clearAfter({ directory }: Context, peer: string): Promise<
     ...on.map(({ key }): Write => ({ prefix: keys.endpointsOn(nameInKey(key), peer), value: null })),
     { prefix: keys.presences(peer), value: null },
     { prefix: keys.wishes(peer), value: null },
+    { prefix: keys.names(peer), value: null },
   ];
   for (const part of chunks(told))
     if ((await directory.commit({ when: [absent], writes: part })) === undefined) return '0';

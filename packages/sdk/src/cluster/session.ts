@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 import type { Definitions } from './definitions.ts';
 import { belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
+import type { Names } from './names.ts';
 import type { Publisher } from './publish.ts';
 import { answerWishes, withdrawWishes } from './wishes.ts';
 
@@ -22,10 +23,11 @@ interface Parts {
   definitions: Definitions;
   members: Members;
   publisher: Publisher;
+  names: Names;
 }
 
 /** Keeps a host in step with its directory: joins, and after each gap makes both agree again. */
-export function createSession({ founds, context, claims, definitions, members, publisher }: Parts) {
+export function createSession({ founds, context, claims, definitions, members, publisher, names }: Parts) {
   const { host, directory, timers } = context;
   const { state, log } = host;
   let ends: (() => void)[] = [];
@@ -47,6 +49,7 @@ export function createSession({ founds, context, claims, definitions, members, p
     await withdrawWishes(context);
     await claims.resync();
     await publisher.resync();
+    await names.resync();
   }
 
   async function join(there: There | undefined): Promise<void> {
@@ -95,6 +98,7 @@ export function createSession({ founds, context, claims, definitions, members, p
     for (const end of ends) end();
     ends = [definitions.follow(), answerWishes(context)];
     members.follow();
+    names.follow();
   }
 
   async function step(): Promise<void> {

@@ -28,6 +28,8 @@ export interface UnderlayPath {
   lossRatio: number;
   /** Milliseconds since 1970: when the state became this. */
   since: number;
+  /** How often it became unreachable, since the peer is listed. */
+  terminations: number;
 }
 
 export interface UnderlayPaths {
@@ -52,6 +54,7 @@ interface Known extends UnderlayPeer {
   path: Path;
   state: PathState;
   since: number;
+  terminations: number;
 }
 
 const BEAT_MS = 1700;
@@ -93,13 +96,14 @@ export function underlayPaths(options: UnderlayPathsOptions): UnderlayPaths {
       },
       timing.random() * Math.min(BEAT_MS, known.size * SPACING_MS),
     );
-    const entry: Known = { id, address, path, state: path.state, since: Date.now() };
+    const entry: Known = { id, address, path, state: path.state, since: Date.now(), terminations: 0 };
     known.set(keyOf(entry), entry);
   }
 
   function changed(entry: Known): void {
     const { path, state, id, address } = entry;
     if (path.state !== state) {
+      if (state === 'reachable') entry.terminations++;
       Object.assign(entry, { state: path.state, since: Date.now() });
       log(path.state === 'unreachable' ? 'warn' : 'info', `a peer is ${path.state}`, { peer: id, address });
     }
@@ -151,10 +155,10 @@ export function underlayPaths(options: UnderlayPathsOptions): UnderlayPaths {
 
 const keyOf = ({ id, address }: UnderlayPeer) => `${id} ${address}`;
 
-function shown({ id, address, path, state, since }: Known): UnderlayPath {
+function shown({ id, address, path, state, since, terminations }: Known): UnderlayPath {
   const { rttMs, minRttMs, lossRatio, lost } = path.record;
   return {
-    ...{ peer: id, address, state, since, lost, lossRatio: state === 'unreachable' ? 1 : lossRatio },
+    ...{ peer: id, address, state, since, terminations, lost, lossRatio: state === 'unreachable' ? 1 : lossRatio },
     ...(path.mtu === undefined ? {} : { mtu: path.mtu }),
     ...(rttMs === undefined ? {} : { rttMs, minRttMs: minRttMs! }),
   };

@@ -1,16 +1,22 @@
 import {
+  type AttachSettings,
   type AttachTarget,
   announcements,
   attach,
   attachmentOf,
   DEFAULT_NETWORK,
   detach,
+  fail,
   parseAddressRequest,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
 import type { Host } from '../host.ts';
-import { leaveLastRun, resolveTarget } from '../target.ts';
-import type { Attachment, Weave } from '../weave.ts';
+import { hostsLine } from '../hosts.ts';
+import { inBackground } from '../log.ts';
+import { leaveLastRun, type NamedTarget, resolveTarget } from '../target.ts';
+import { passOnDns } from '../way-to-dns.ts';
+import type { Attachment, AttachOptions, Weave } from '../weave.ts';
+import { rewriteHosts, withHosts } from './hosts.ts';
 
 export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 'detach'> {
   const { state, datapath } = host;
@@ -19,10 +25,11 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     target: AttachTarget,
     name: string,
     requests: ReturnType<typeof parseAddressRequest>[],
+    settings: AttachSettings,
   ): Promise<Attachment> {
     return host.decide(
       // While others are asked the network may go.
-      () => attach(state, state.network(name), target, requests),
+      () => attach(state, state.network(name), target, requests, settings),
       (decided) => carryOut(target, decided),
     );
   }
@@ -34,7 +41,7 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
     leaveLastRun(host, state.endpoints.get(endpoint.id), target.id);
     const network = state.networks.get(endpoint.network)!;
     const announce = announcements(endpoint, granted);
-    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
+    await withHosts(host, target, endpoint, () => host.carryOut({ changes, endpoints: [endpoint.id], announce }));
     const { id, mac, sandbox } = endpoint;
     return {
       endpoint: id,
@@ -46,11 +53,13 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
   }
 
   return {
-    async attach(target, addresses = [], { network = DEFAULT_NETWORK } = {}) {
+    async attach(target, addresses = [], { network = DEFAULT_NETWORK, ...options } = {}) {
       const requests = addresses.map(parseAddressRequest);
+      const others = (options.addHosts ?? []).map(hostsLine);
       state.network(network);
-      const resolved = await resolveTarget(datapath, engine, target);
-      return host.inTurn(turnOf(resolved), () => on(resolved, network, requests));
+      const resolved = { ...(await resolveTarget(datapath, engine, target)), isUnnamed: options.withoutDns };
+      const settings = settingsOf(resolved, options, others);
+      return host.inTurn(turnOf(resolved), () => on(resolved, network, requests, settings));
     },
     async detach(target, addresses = [], { network = DEFAULT_NETWORK } = {}) {
       const requests = addresses.map(parseAddressRequest);
@@ -60,10 +69,27 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
         leaveLastRun(host, attachmentOf(state, on, resolved), resolved.id);
         const endpoint = attachmentOf(state, on, resolved);
         const { removed, changes } = detach(state, endpoint, requests);
-        if (endpoint) await host.carryOut({ changes, endpoints: [endpoint.id] });
+        if (!endpoint) return removed;
+        if (changes.some(({ record }) => record === null)) await passOnDns(host, endpoint.id);
+        await host.carryOut({ changes, endpoints: [endpoint.id] });
+        if (endpoint.hosts)
+          await inBackground(host.log, 'names could not be taken back', async () => rewriteHosts(host, resolved));
         return removed;
       });
     },
+  };
+}
+
+function settingsOf({ names, container }: NamedTarget, options: AttachOptions, others: string[]): AttachSettings {
+  const { multicast, rewriteHosts: own = false } = options;
+  const isNamed = own || others.length > 0;
+  if (isNamed && !container)
+    fail('WEAVE_INVALID_REQUEST', 'names can be given to containers only', {
+      hint: 'Name the container itself, or leave out --rewrite-hosts and --add-host.',
+    });
+  return {
+    ...(multicast === false ? { noMulticast: true } : {}),
+    ...(isNamed ? { hosts: { ...(own && names ? { own: names } : {}), others } } : {}),
   };
 }
 

@@ -49,12 +49,17 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
     },
     connect: async (peers, { replace = false } = {}) => void (await managed().connect(peers, { replace })),
     forget: async (peers) => managed().forget(peers),
-    targets: async () => company.sharing?.managed?.status().targets.map(({ address }) => address) ?? [],
+    targets: async () =>
+      (company.sharing?.managed?.status().targets ?? []).map(({ address, state: reach, error }) => ({
+        ...{ address, state: reach },
+        ...(error ? { problem: error.message } : {}),
+      })),
     connections: async () => {
       const traffic = new Map((await company.sharing?.traffic())?.map((each) => [each.address, each]));
       const none = { packets: 0, bytes: 0 };
-      return (company.sharing?.paths() ?? []).map(({ peer, address, state: reach, since, mtu, rttMs, lossRatio }) => ({
-        ...{ peer, name: state.peers.get(peer)?.name ?? peer, address, state: reach, since, lossRatio },
+      return (company.sharing?.paths() ?? []).map(({ peer, address, state: reach, mtu, rttMs, ...path }) => ({
+        ...{ peer, name: state.peers.get(peer)?.name ?? peer, address, state: reach },
+        ...{ since: path.since, lossRatio: path.lossRatio, terminations: path.terminations },
         ...(mtu ? { mtu } : {}),
         ...(rttMs === undefined ? {} : { rttMs }),
         sent: traffic.get(address)?.sent ?? none,
@@ -80,6 +85,7 @@ function aloneWith({ state }: Host): PoolUse[] {
       ...{ cidr: text, size, stale: false },
       ...(network ? { network } : {}),
       holdings: [{ peer: state.self, name, addresses: size }],
+      active: state.poolIndex(id).taken.size,
     };
   });
 }

@@ -5,21 +5,32 @@ import {
   asWeaveError,
   createEndpoint,
   deleteEndpoint,
+  dnsAddressFor,
   fail,
   handoverName,
   hasGateway,
+  hostRoute,
   isFileLimit,
   joinEndpoint,
   leaveEndpoint,
   MULTICAST_ROUTE,
   type PublishedPort,
   publishPorts,
+  roommates,
 } from '@weave/core';
 import type { Host } from '../host.ts';
+import { passOnDns } from '../way-to-dns.ts';
 import type { Handover, Weave } from '../weave.ts';
 
 export function endpointVerbs(host: Host): Weave['endpoints'] {
   const { state } = host;
+
+  const end = (id: string, decide: typeof leaveEndpoint) =>
+    host.inTurn(id, async () => {
+      await passOnDns(host, id);
+      await host.carryOut({ changes: decide(state, id), endpoints: [id] });
+    });
+
   return {
     create: (spec) =>
       host.decide(
@@ -31,14 +42,19 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
       ),
     attach: (id, sandbox) =>
       host.inTurn(id, async () => {
-        const { changes } = joinEndpoint(state, id, sandbox);
+        const { changes } = joinEndpoint(state, id, sandbox, host.datapath.netnsId(sandbox));
         await host.carryOut({ changes, endpoints: [id] });
         return handover(host, id);
       }),
-    detach: (id) => host.inTurn(id, () => host.carryOut({ changes: leaveEndpoint(state, id), endpoints: [id] })),
-    remove: (id) => host.inTurn(id, () => host.carryOut({ changes: deleteEndpoint(state, id), endpoints: [id] })),
-    list: async ({ network, everywhere = false } = {}) => {
-      const all = network === undefined ? [...state.endpoints.values()] : state.endpointsOf(state.network(network).id);
+    detach: (id) => end(id, leaveEndpoint),
+    remove: (id) => end(id, deleteEndpoint),
+    list: async ({ network, everywhere = false, with: id } = {}) => {
+      const of = network === undefined ? undefined : state.network(network).id;
+      const one = id === undefined ? undefined : state.endpoints.get(id);
+      const some = id === undefined ? undefined : one ? [one, ...roommates(state, one)] : [];
+      const all = (some ?? (of ? state.endpointsOf(of) : [...state.endpoints.values()])).filter(
+        (e) => of === undefined || e.network === of,
+      );
       return everywhere ? all : all.filter((e) => e.peer === state.self);
     },
     publish: (id, ports) =>
@@ -50,7 +66,8 @@ export function endpointVerbs(host: Host): Weave['endpoints'] {
   };
 }
 
-function handover({ state }: Host, id: string): Handover {
+function handover(host: Host, id: string): Handover {
+  const { state } = host;
   const endpoint = state.endpoint(id);
   const network = state.networks.get(endpoint.network)!;
   const multicast = endpoint.sandbox?.kind === 'engine' && endpoint.sandbox.multicast;
@@ -58,7 +75,12 @@ function handover({ state }: Host, id: string): Handover {
     link: handoverName(id),
     mac: endpoint.mac,
     gateways: hasGateway(network) ? network.subnets.flatMap((s) => s.gateway ?? []) : [],
-    routes: multicast ? [MULTICAST_ROUTE] : [],
+    routes: [
+      ...(multicast ? [MULTICAST_ROUTE] : []),
+      ...(endpoint.sandbox?.kind === 'engine' && endpoint.sandbox.dns
+        ? [hostRoute(dnsAddressFor(host.state, endpoint)!)]
+        : []),
+    ],
     // Not of an internal network: the sandbox may be on another one that has a way out.
     noGateway: network.gateway === 'none' && !network.internal,
   };

@@ -1,9 +1,24 @@
-import { announcements, attachName, type Change, type Endpoint, nameEndpoint, nameNetwork, rebuild } from '@weave/core';
+import {
+  type AttachTarget,
+  announcements,
+  attachName,
+  type Change,
+  type Endpoint,
+  leaveEndpoint,
+  nameEndpoint,
+  nameNetwork,
+  rebuild,
+  removeNames,
+  unnameEndpoint,
+  withName,
+} from '@weave/core';
 import { describe } from '../check.ts';
 import type { Host } from '../host.ts';
 import { inBackground } from '../log.ts';
 import { containerTarget, leaveLastRun } from '../target.ts';
+import { leadToDns } from '../way-to-dns.ts';
 import type { EngineContainer, Weave } from '../weave.ts';
+import { rewriteHosts } from './hosts.ts';
 
 /** What an engine's face tells of its containers and networks. */
 export function engineVerbs(host: Host): Weave['engine'] {
@@ -11,13 +26,15 @@ export function engineVerbs(host: Host): Weave['engine'] {
 
   /** Attachments follow their container into the namespace of its new run. */
   async function follow(container: EngineContainer): Promise<void> {
-    const { id: containerId, name, endpoints = [] } = container;
-    const attached = state.endpointsIn(container.id).filter((e) => e.owner === 'weave');
-    const target = attached.length > 0 && container.pid > 0 ? containerTarget(datapath, container) : undefined;
-    host.commit(endpoints.flatMap((id) => nameEndpoint(state, id, { id: containerId, name })));
+    const { endpoints = [], pid } = container;
+    if (pid === 0) await end(container.id);
+    const attached = pid === 0 ? [] : state.endpointsIn(container.id).filter((e) => e.owner === 'weave');
+    const target = attached.length > 0 ? containerTarget(datapath, container) : undefined;
+    const called = [...endpoints, ...attached.map((e) => e.id)];
+    host.commit(called.flatMap((id) => nameEndpoint(state, id, container)));
     if (!target) return;
-    const { path, id, container: ref } = target;
-    for (const endpoint of attached) {
+    const { path, id } = target;
+    for (const endpoint of attached.flatMap((e) => state.endpoints.get(e.id) ?? [])) {
       const { sandbox } = endpoint;
       if (sandbox?.kind === 'netns' && sandbox.id === id) {
         // A path through another process would end with that one.
@@ -25,16 +42,34 @@ export function engineVerbs(host: Host): Weave['engine'] {
           host.commit([{ table: 'endpoint', id: endpoint.id, record: { ...endpoint, sandbox: { ...sandbox, path } } }]);
         continue;
       }
-      leaveLastRun(host, endpoint, id);
-      const moved: Endpoint = {
-        ...endpoint,
-        sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
-        ...(ref ? { container: ref } : {}),
-      };
-      const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
-      await host.carryOut({ changes, endpoints: [endpoint.id], announce: announcements(moved, moved.addresses) });
-      host.log('info', 'attached again', { container: container.name, addresses: moved.addresses });
+      await move(withName(state, endpoint, container), target);
+      host.log('info', 'attached again', { container: container.name, addresses: endpoint.addresses });
     }
+  }
+
+  async function move(endpoint: Endpoint, target: AttachTarget): Promise<void> {
+    const { path, id } = target;
+    leaveLastRun(host, endpoint, id);
+    const moved: Endpoint = {
+      ...endpoint,
+      sandbox: { kind: 'netns', path, id, interface: attachName(state.networks.get(endpoint.network)!) },
+    };
+    const changes: Change[] = [{ table: 'endpoint', id: endpoint.id, record: moved }];
+    if (moved.hosts)
+      await inBackground(host.log, 'names could not be given again', async () => rewriteHosts(host, target, moved));
+    const announce = announcements(moved, moved.addresses);
+    await host.carryOut({ changes, endpoints: [endpoint.id], announce });
+  }
+
+  /** Its attachments stay for when it starts again, its names do not. */
+  async function end(container: string): Promise<void> {
+    const own = state.endpointsIn(container).filter((e) => e.container?.id === container);
+    const isOver = ({ sandbox }: Endpoint) =>
+      sandbox?.kind === 'netns' && datapath.netnsId(sandbox.path) !== sandbox.id;
+    const over = own.filter(isOver).map((e) => e.id);
+    const unnamed = own.flatMap(({ id }) => (over.includes(id) ? [] : unnameEndpoint(state, id)));
+    host.commit([...unnamed, ...(state.domain ? removeNames(state, { container }) : [])]);
+    for (const id of over) await host.carryOut({ changes: leaveEndpoint(state, id), endpoints: [id] });
   }
 
   async function drop(container: string): Promise<void> {
@@ -49,6 +84,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
   return {
     started,
     removed,
+    ended: (container) => host.inTurn(container, () => end(container)),
     named: (network, name) =>
       host.inTurn('networks', () =>
         host.decide(
@@ -76,6 +112,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
       for (const follow of changed) await inBackground(host.log, 'container could not be followed', follow);
       host.trustRecords();
       await host.reconciler.pass();
+      await leadToDns(host);
     },
   };
 }

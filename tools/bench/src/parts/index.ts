@@ -5,6 +5,7 @@ import { cli } from './cli.ts';
 import { crowd } from './crowd.ts';
 import { daemon } from './daemon.ts';
 import { detach } from './detach.ts';
+import { dns } from './dns.ts';
 import { engine } from './engine.ts';
 import { flow } from './flow.ts';
 import { overlay } from './overlay.ts';
@@ -26,6 +27,7 @@ export const parts: Record<string, (dir: string) => Promise<Omit<Measure, 'part'
   plugin,
   engine,
   daemon,
+  dns,
   cli,
   overlay,
   remote,

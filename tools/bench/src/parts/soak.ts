@@ -5,7 +5,7 @@ import { measured, timed } from '../measure.ts';
 import { makeNamespaces } from '../namespaces.ts';
 
 /** Compiling, caches, and V8's heap on its way to the size that it keeps: what is used then is used once. */
-const WARM_UP_MINUTES = 10;
+const WARM_UP_MINUTES = 20;
 const MINUTES = WARM_UP_MINUTES + 20;
 const A_SECOND = 5;
 

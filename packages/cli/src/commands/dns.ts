@@ -1,0 +1,100 @@
+import { isIP } from 'node:net';
+import { type NameTarget, WeaveError } from '@weave/sdk/client';
+import type { Command } from 'commander';
+import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { examples } from '../options.ts';
+import { print } from '../output.ts';
+
+interface Options extends CommonOptions {
+  hostname?: string;
+}
+
+/** Where `-h` is a name, as Weave has it, help has no short form. */
+const withName = (name: string, description: string) =>
+  daemonClient(name)
+    .description(description)
+    .usage('[options] [ip...] [container] [-h <name>]')
+    .argument('<words...>')
+    .helpOption('--help', 'display help for command')
+    .option('-h, --hostname <name>', 'one label, or a name in the domain');
+
+export const dnsAddCommand = (): Command =>
+  withName('dns-add', 'give addresses a name: those of a container, or any')
+    .addHelpText('after', examples('weave dns-add web -h www', 'weave dns-add 10.2.1.27 -h db.weave.local'))
+    .action(async (words: string[], { hostname, ...options }: Options) => {
+      const target = targetOf(words, hostname);
+      if (!target.container && !hostname)
+        throw new WeaveError('WEAVE_INVALID_REQUEST', 'neither a container nor a name is given', {
+          hint: 'Name the addresses with -h.',
+        });
+      await withDaemon(options, (weave) => weave.names.add(target));
+      print({ added: target }, options.json, () => '');
+    });
+
+export const dnsRemoveCommand = (): Command =>
+  withName('dns-remove', 'take names of addresses away, by default all of them')
+    .addHelpText('after', examples('weave dns-remove web -h www', 'weave dns-remove 10.2.1.27'))
+    .action(async (words: string[], { hostname, ...options }: Options) => {
+      const target = targetOf(words, hostname);
+      await withDaemon(options, (weave) => weave.names.remove(target));
+      print({ removed: target }, options.json, () => '');
+    });
+
+function targetOf(words: readonly string[], name: string | undefined): NameTarget {
+  const addresses = words.filter((word) => isIP(word));
+  const [container, ...more] = words.filter((word) => !isIP(word));
+  if (more.length > 0)
+    throw new WeaveError('WEAVE_INVALID_REQUEST', `${more[0]} is one container too many`, {
+      hint: 'Name one container, after its addresses; a name is given with -h.',
+    });
+  return {
+    ...(addresses.length > 0 ? { addresses } : {}),
+    ...(container === undefined ? {} : { container }),
+    ...(name === undefined ? {} : { name }),
+  };
+}
+
+export const dnsLookupCommand = (): Command =>
+  daemonClient('dns-lookup')
+    .description('the addresses of a name, one a line; none where there is no such name')
+    .argument('<name>', 'one label, or a name in the domain')
+    .addHelpText('after', examples('weave dns-lookup web'))
+    .action(async (name: string, options: CommonOptions) => {
+      print(await withDaemon(options, (weave) => weave.names.lookup(name)), options.json, (all) => all.join('\n'));
+    });
+
+export const dnsArgsCommand = (): Command =>
+  daemonClient('dns-args')
+    .description('what docker run is to be told so that a container asks weaveDNS: docker run $(weave dns-args) …')
+    .usage('[options] [argument of docker run...]')
+    .argument('[words...]', 'with --name and no --hostname among them, a hostname is printed too')
+    .helpOption('--help', 'display help for command')
+    .allowUnknownOption()
+    .addHelpText('after', examples('docker run $(weave dns-args) busybox nslookup web'))
+    .action(async (words: string[], options: CommonOptions) => {
+      const { dns } = await withDaemon(options, (weave) => weave.status());
+      const args = dns ? argsFor(words, `${dns.domain}.`, dns.addresses[0]!) : [];
+      if (options.json) return print(args, true, () => '');
+      process.stdout.write(args.join(' '));
+    });
+
+/** Docker refuses longer ones. */
+const LONGEST_HOSTNAME = 64;
+
+/** A container that has a name of its own in the domain finds its neighbours by the domain of that. */
+export function argsFor(words: readonly string[], domain: string, address: string): string[] {
+  const has = (...options: string[]) =>
+    words.some((word) => options.some((option) => word === option || word.startsWith(`${option}=`)));
+  const isHostname = (word: string) => /^-h./.test(word) || /^--hostname(=|$)/.test(word) || word === '-h';
+  const at = words.findLastIndex((word) => word === '--name' || word.startsWith('--name='));
+  const name = at < 0 ? undefined : words[at] === '--name' ? words[at + 1] : words[at]!.slice('--name='.length);
+  const hostname = name && `${name}.${domain.slice(0, -1)}`;
+  const isTold = words.some(isHostname);
+  const tell = !isTold && hostname && hostname.length <= LONGEST_HOSTNAME;
+  const search = isTold || tell ? '.' : domain;
+  return [
+    `--dns=${address}`,
+    ...(tell ? [`--hostname=${hostname}`] : []),
+    ...(has('--dns-search') ? [] : [`--dns-search=${search}`]),
+  ];
+}

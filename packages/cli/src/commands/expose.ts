@@ -1,0 +1,58 @@
+import { WeaveError } from '@weave/sdk/client';
+import type { Command } from 'commander';
+import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { examples, networkOption } from '../options.ts';
+import { print } from '../output.ts';
+import { echoed, withoutPrefix } from './attach.ts';
+
+interface Options extends CommonOptions {
+  network?: string;
+}
+
+interface ExposeOptions extends Options {
+  name?: string;
+  withoutMasquerade?: boolean;
+}
+
+const HELP = `
+Addresses:
+  10.2.1.100/24, fd00:2::1/64   exactly this one (also ip:10.2.1.100/24)
+  net:10.32.5.0/24              the next free one of this subnet
+  net:default, or none          the next free one of each family of the network
+`;
+
+export const exposeCommand = (): Command =>
+  command('expose', 'put this host itself on a network: it reaches the containers there, and they it')
+    .option('-h, --name <fqdn>', 'register this name for the host’s addresses')
+    .option('--without-masquerade', 'let others see the containers’ own addresses, and containers those of others')
+    .addHelpText('after', HELP)
+    .addHelpText('after', examples('weave expose', 'weave expose 10.2.1.100/24', 'weave expose --network blue'))
+    .action(async (addresses: string[], { network, name, withoutMasquerade, ...options }: ExposeOptions) => {
+      if (name !== undefined) unnamed(name);
+      const masquerade = !withoutMasquerade;
+      const exposed = await withDaemon(options, (weave) => weave.expose(addresses, { network, masquerade }));
+      print(exposed, options.json, ({ addresses: got }) => withoutPrefix(got));
+    });
+
+/** Refused rather than left out: a script would wait for the name. */
+function unnamed(name: string): never {
+  throw new WeaveError('WEAVE_UNKNOWN_OPTION', `the name ${name} cannot be registered: this daemon has no names yet`, {
+    hint: 'Leave out -h.',
+  });
+}
+
+export const hideCommand = (): Command =>
+  command('hide', 'take addresses of this host’s away, by default all')
+    .addHelpText('after', HELP)
+    .addHelpText('after', examples('weave hide', 'weave hide 10.2.1.100/24'))
+    .action(async (addresses: string[], { network, ...options }: Options) => {
+      const removed = await withDaemon(options, (weave) => weave.hide(addresses, { network }));
+      print({ addresses: removed }, options.json, () => withoutPrefix(echoed(addresses, removed)));
+    });
+
+const command = (name: string, description: string) =>
+  daemonClient(name)
+    .description(description)
+    .argument('[addr...]')
+    .helpOption('--help', 'display help for command')
+    .addOption(networkOption('on this network instead of the default one, over an interface of its own'));

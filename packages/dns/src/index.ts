@@ -1,0 +1,2 @@
+export { qualify, serveNames } from './serve.ts';
+export type * from './types.ts';
