@@ -41,7 +41,7 @@ export function parseDockerRun(words: readonly string[]): DockerRun {
 }
 
 /** Up to the image. */
-function optionsOf(words: readonly string[]): Option[] {
+export function optionsOf(words: readonly string[]): Option[] {
   const options: Option[] = [];
   for (let at = 0; at < words.length && words[at]!.startsWith('-') && words[at] !== '--'; ) {
     const found = words[at]!.startsWith('--') ? long(words[at]!, words[at + 1]) : short(words[at]!, words[at + 1]);

@@ -18,12 +18,14 @@ import { type DockerRun, parseDockerRun } from '../docker-words.ts';
 import { examples, networkOption, stateDirOption } from '../options.ts';
 import { print } from '../output.ts';
 import { isAddress } from './attach.ts';
+import { argsFor } from './dns.ts';
 
 interface RunOptions extends CommonOptions {
   stateDir: string;
   network?: string;
   rewriteHosts: boolean;
   multicastRoute: boolean;
+  withoutDns?: boolean;
 }
 
 const HELP = `
@@ -85,12 +87,16 @@ async function run(weave: Weave, addresses: string[], asked: DockerRun, options:
     const cidfile = asked.cidfile ?? join(directory, 'id');
     // A script that got the id has a container.
     const captured = asked.detached;
-    const running = await docker(['run', '--cidfile', cidfile, ...held(options, asked), ...asked.words], { captured });
+    const { dns } = options.withoutDns ? {} : await weave.status();
+    const added = dns ? argsFor(asked.words, `${dns.domain}.`, dns.addresses[0]!) : [];
+    const words = ['run', '--cidfile', cidfile, ...held(options, asked), ...added, ...asked.words];
+    const running = await docker(words, { captured });
     const attached = await attachOrRemove(running, cidfile, (container) =>
       weave.attach({ container }, addresses, {
         network,
         rewriteHosts: options.rewriteHosts,
         multicast: options.multicastRoute ? undefined : false,
+        withoutDns: options.withoutDns,
       }),
     );
     const { code, stdout } = await running.ended;

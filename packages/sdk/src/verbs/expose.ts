@@ -1,4 +1,14 @@
-import { announcements, DEFAULT_NETWORK, detach, expose, exposureOf, HOST, parseAddressRequest } from '@weave/core';
+import {
+  addName,
+  announcements,
+  DEFAULT_NETWORK,
+  detach,
+  expose,
+  exposureOf,
+  HOST,
+  parseAddressRequest,
+  removeNames,
+} from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Attachment, Weave } from '../weave.ts';
 
@@ -6,8 +16,9 @@ import type { Attachment, Weave } from '../weave.ts';
 export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
   const { state } = host;
 
-  async function carryOut({ endpoint, granted, changes }: ReturnType<typeof expose>): Promise<Attachment> {
+  async function carryOut({ endpoint, granted, changes: exposed }: ReturnType<typeof expose>, name?: string) {
     const announce = announcements(endpoint, granted);
+    const changes = [...exposed, ...(name === undefined ? [] : addName(state, { name, addresses: granted }))];
     await host.carryOut({ changes, endpoints: [endpoint.id], announce });
     const { id, mac, sandbox } = endpoint;
     return {
@@ -20,10 +31,15 @@ export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
   }
 
   return {
-    async expose(addresses = [], { network = DEFAULT_NETWORK, masquerade = true } = {}) {
+    async expose(addresses = [], { network = DEFAULT_NETWORK, masquerade = true, name } = {}): Promise<Attachment> {
       const requests = addresses.map(parseAddressRequest);
+      // Before anything is done for it.
+      if (name !== undefined) addName(state, { name, addresses: [] });
       return host.inTurn(HOST, () =>
-        host.decide(() => expose(state, state.network(network), requests, masquerade), carryOut),
+        host.decide(
+          () => expose(state, state.network(network), requests, masquerade),
+          (decided) => carryOut(decided, name),
+        ),
       );
     },
     async hide(addresses = [], { network = DEFAULT_NETWORK } = {}) {
@@ -31,7 +47,8 @@ export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
       return host.inTurn(HOST, async () => {
         const endpoint = exposureOf(state, state.network(network));
         const { removed, changes } = detach(state, endpoint, requests);
-        if (endpoint) await host.carryOut({ changes, endpoints: [endpoint.id] });
+        const unnamed = state.domain && removed.length > 0 ? removeNames(state, { addresses: removed }) : [];
+        if (endpoint) await host.carryOut({ changes: [...changes, ...unnamed], endpoints: [endpoint.id] });
         return removed;
       });
     },
