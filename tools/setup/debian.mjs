@@ -28,6 +28,8 @@ const needs = [
   { name: 'curl', commands: ['curl'], why: 'tests ask the HTTP API with it, as scripts do' },
   { name: 'zsh', commands: ['zsh'], why: 'tests complete words in it' },
   { name: 'fish', commands: ['fish'], why: 'tests complete words in it' },
+  { name: 'docker-compose', commands: ['docker-compose'], why: 'tests start the services of a file with it' },
+  { name: 'musl-tools', commands: ['musl-gcc'], why: 'tests look names up as programs of Alpine do' },
   { name: 'bind9-dnsutils', commands: ['dig'], why: 'tests ask for names with it' },
   { name: 'procps', commands: ['ps', 'sysctl'], why: 'tests look at processes and kernel settings with it' },
 ];

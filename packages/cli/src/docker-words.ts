@@ -51,7 +51,7 @@ const isNetwork = (name: string) => name === '--net' || name === '--network';
 const sizeOf = (options: readonly Option[]) => options.reduce((sum, { size }) => sum + size, 0);
 
 /** Up to the image. */
-function optionsOf(words: readonly string[]): Option[] {
+export function optionsOf(words: readonly string[]): Option[] {
   const options: Option[] = [];
   for (let at = 0; at < words.length && words[at]!.startsWith('-') && words[at] !== '--'; ) {
     const found = words[at]!.startsWith('--') ? long(words[at]!, words[at + 1]) : short(words[at]!, words[at + 1]);

@@ -1,3 +1,4 @@
+import { DNS_ADDRESS } from '@weave/core';
 import { run } from './run.ts';
 
 /**
@@ -14,6 +15,9 @@ import { run } from './run.ts';
  *
  * And on networks of 1280 bytes, the least that IPv6 takes, its TCP sends segments of 1210: over IPv6 with the least that
  * takes, VXLAN has room for no more, the kernel does not cut it, and of less than 1280 it cannot be told.
+ *
+ * And what a bridge says itself, at the address of the DNS, which all hosts have: whom it has not heard of it asks
+ * everybody for, and another host would take its own address and MAC for a loop. It asks on its own host only.
  */
 const RULES = `add table bridge weave
 delete table bridge weave
@@ -27,6 +31,12 @@ table bridge weave {
     update @announced { arp saddr ip . arp saddr ip }
     arp saddr ip . arp daddr ip @announced arp daddr ip set 255.255.255.255
     ether type ip6 tcp flags & syn == syn tcp option maxseg size 1220 tcp option maxseg size set 1150
+  }
+  chain output {
+    type filter hook output priority 0
+    oifname "wx*" arp saddr ip ${DNS_ADDRESS[4]} drop
+    oifname "wx*" ip saddr ${DNS_ADDRESS[4]} drop
+    oifname "wx*" ip6 saddr ${DNS_ADDRESS[6]} drop
   }
 }
 `;

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { type NameTarget, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { optionsOf } from '../docker-words.ts';
 import { examples } from '../options.ts';
 import { print } from '../output.ts';
 
@@ -81,20 +82,21 @@ export const dnsArgsCommand = (): Command =>
 /** Docker refuses longer ones. */
 const LONGEST_HOSTNAME = 64;
 
-/** A container that has a name of its own in the domain finds its neighbours by the domain of that. */
+/**
+ * What is to be added to the words of a `docker run`. A container that has a name of its own in the domain finds its
+ * neighbours by the domain of that. What the words say themselves stays so.
+ */
 export function argsFor(words: readonly string[], domain: string, address: string): string[] {
-  const has = (...options: string[]) =>
-    words.some((word) => options.some((option) => word === option || word.startsWith(`${option}=`)));
-  const isHostname = (word: string) => /^-h./.test(word) || /^--hostname(=|$)/.test(word) || word === '-h';
-  const at = words.findLastIndex((word) => word === '--name' || word.startsWith('--name='));
-  const name = at < 0 ? undefined : words[at] === '--name' ? words[at + 1] : words[at]!.slice('--name='.length);
-  const hostname = name && `${name}.${domain.slice(0, -1)}`;
-  const isTold = words.some(isHostname);
-  const tell = !isTold && hostname && hostname.length <= LONGEST_HOSTNAME;
-  const search = isTold || tell ? '.' : domain;
+  const options = optionsOf(words);
+  const said = (...names: string[]) => options.findLast(({ name }) => names.includes(name));
+  if (said('--net', '--network')?.value?.startsWith('container:')) return [];
+  const name = said('--name')?.value;
+  const hostname = name && !said('-h', '--hostname') ? `${name}.${domain.slice(0, -1)}` : undefined;
+  const tell = hostname !== undefined && hostname.length <= LONGEST_HOSTNAME;
+  const search = tell || said('-h', '--hostname') ? '.' : domain;
   return [
-    `--dns=${address}`,
+    ...(said('--dns') ? [] : [`--dns=${address}`]),
     ...(tell ? [`--hostname=${hostname}`] : []),
-    ...(has('--dns-search') ? [] : [`--dns-search=${search}`]),
+    ...(said('--dns-search') ? [] : [`--dns-search=${search}`]),
   ];
 }

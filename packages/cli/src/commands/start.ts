@@ -8,6 +8,7 @@ import { parseWords } from './attach.ts';
 
 interface StartOptions extends CommonOptions {
   network?: string;
+  withoutDns?: boolean;
 }
 
 export const startCommand = (): Command =>
@@ -18,13 +19,13 @@ export const startCommand = (): Command =>
     .addOption(networkOption('on this network instead of the default one'))
     .option('--without-dns', 'do not register its name')
     .addHelpText('after', examples('weave start web', 'weave start 10.2.1.1/24 web'))
-    .action(async (words: string[], { network, ...options }: StartOptions) => {
+    .action(async (words: string[], { network, withoutDns, ...options }: StartOptions) => {
       const { target, addresses } = parseWords(words);
       await withDaemon(options, async (weave) => {
         const container = nameOf(target);
         const before = await attachmentsOf(weave, container);
         await inDocker('start', container, options);
-        if (addresses.length > 0 || before.length === 0) await weave.attach(target, addresses, { network });
+        if (addresses.length > 0 || before.length === 0) await weave.attach(target, addresses, { network, withoutDns });
         await attachAgain(weave, container, before, options);
       });
     });

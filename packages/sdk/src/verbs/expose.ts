@@ -32,6 +32,8 @@ export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
   return {
     async expose(addresses = [], { network = DEFAULT_NETWORK, masquerade = true, name } = {}) {
       const requests = addresses.map(parseAddressRequest);
+      // Before anything is done for it.
+      if (name !== undefined) addName(state, { name, addresses: [] });
       return host.inTurn(HOST, () =>
         host.decide(() => {
           const decided = expose(state, state.network(network), requests, masquerade);
