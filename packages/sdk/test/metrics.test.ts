@@ -31,6 +31,7 @@ const weave = (
   const answers = {
     ...{ peers, pools, targets: [{ address: 'host9', state: 'trying' }] },
     connections: [{ ...path, ...counted, state: 'reachable', mtu: 1500, rttMs: 2 }],
+    names: [{ peer: 'a' }, { peer: 'b' }],
     ...part,
   };
   const status = {
@@ -60,6 +61,7 @@ test('the series of Weave 2.8, and ours', async (t) => {
     'weave_peers{alive="true"} 2',
     'weave_peers{alive="false"} 1',
     'weave_networks 4',
+    'weave_dns_entries 1',
     'weave_endpoints 5',
     'weave_start_time_seconds 60',
     'weave_store_reachable 1',
