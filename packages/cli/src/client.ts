@@ -20,7 +20,8 @@ export async function withDaemon<T>({ runDir }: { runDir: string }, work: (weave
   return await withProgress('waiting for the daemon', () => work(weave));
 }
 
-async function reach(runDir: string): Promise<Weave> {
+/** The daemon itself, for what has the terminal: nothing is said while it is waited for. */
+export async function reach(runDir: string): Promise<Weave> {
   if (!isBehindEngine(runDir)) return connect({ socket: join(runDir, SOCKET), check: false });
   // Loaded only here: on the daemon's own host, root does without the engine.
   const { connectThroughEngine } = await import('./remote/remote.ts');

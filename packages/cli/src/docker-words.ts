@@ -11,6 +11,10 @@ const SHORT_ALONE = 'ditPq';
 export interface DockerRun {
   /** All of it but what asks for an init process, or not. */
   words: string[];
+  /** Those up to the image. */
+  options: string[];
+  /** Of another container it has the network namespace. */
+  isShared: boolean;
   init: boolean;
   detached: boolean;
   /** Where the client shall write the container's id. */
@@ -34,11 +38,17 @@ export function parseDockerRun(words: readonly string[]): DockerRun {
   const cidfile = last('--cidfile')?.value;
   return {
     words: withoutInit(words, options),
+    options: words.slice(0, sizeOf(options)),
+    isShared: options.some(({ name, value }) => isNetwork(name) && value?.startsWith('container:')),
     init: isOn(last('--init')),
     detached: isOn(last('--detach', '-d')),
     ...(cidfile ? { cidfile } : {}),
   };
 }
+
+const isNetwork = (name: string) => name === '--net' || name === '--network';
+
+const sizeOf = (options: readonly Option[]) => options.reduce((sum, { size }) => sum + size, 0);
 
 /** Up to the image. */
 function optionsOf(words: readonly string[]): Option[] {
@@ -46,7 +56,7 @@ function optionsOf(words: readonly string[]): Option[] {
   for (let at = 0; at < words.length && words[at]!.startsWith('-') && words[at] !== '--'; ) {
     const found = words[at]!.startsWith('--') ? long(words[at]!, words[at + 1]) : short(words[at]!, words[at + 1]);
     options.push(...found);
-    at += found.reduce((sum, { size }) => sum + size, 0);
+    at += sizeOf(found);
   }
   return options;
 }
@@ -73,7 +83,7 @@ function short(word: string, next: string | undefined): Option[] {
 
 function refuse(name: string, value: string | undefined): void {
   const isElsewhere = value === 'host' || value?.startsWith('container:');
-  if ((name === '--net' || name === '--network') && value === 'host')
+  if (isNetwork(name) && value === 'host')
     throw new WeaveError(
       'WEAVE_HOST_NETWORK',
       'a container in the host network namespace cannot be connected to weave',
@@ -86,7 +96,7 @@ function refuse(name: string, value: string | undefined): void {
 
 function withoutInit(words: readonly string[], options: readonly Option[]): string[] {
   const left = [...words];
-  let at = options.reduce((sum, { size }) => sum + size, 0);
+  let at = sizeOf(options);
   for (const { name, size } of options.toReversed()) {
     at -= size;
     if (name === '--init') left.splice(at, size);

@@ -1,7 +1,7 @@
 import { type Address, address, cidr, contains, formatAddress, spelled } from './address.ts';
-import { count } from './count.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
+import { count, mark, own } from './indexes.ts';
 import {
   type Binding,
   type Cell,
@@ -273,17 +273,4 @@ export class State {
       if (value < index.lowest) index.lowest = value;
     }
   }
-}
-
-function own(index: Map<string, string>, key: string, id: string, enter: boolean): void {
-  if (enter) index.set(key, id);
-  else if (index.get(key) === id) index.delete(key);
-}
-
-function mark(index: Map<string, Set<string>>, key: string, id: string, enter: boolean): void {
-  const ids = index.get(key);
-  if (enter) {
-    if (ids) ids.add(id);
-    else index.set(key, new Set([id]));
-  } else if (ids?.delete(id) && ids.size === 0) index.delete(key);
 }

@@ -139,6 +139,26 @@ test('a service of a container is exported by the host, and one from elsewhere i
   await a.exec(`iptables -t nat -D ${rule}`);
 });
 
+test('a name of the host', async (t) => {
+  const found = async (host: Host, wanted: string) => {
+    let text = '';
+    for (let tries = 0; tries < 50; tries++) {
+      text = await host.weave('dns-lookup', 'gate');
+      if (text === wanted) break;
+      await sleep(100);
+    }
+    return text;
+  };
+  for (let times = 0; times < 2; times++) await a.weave('expose', '10.2.1.100/24', '-h', 'gate.weave.local');
+  for (const host of [a, b]) t.equal(await found(host, '10.2.1.100'), '10.2.1.100', host.name);
+  await a.weave('hide', '10.2.1.100/24');
+  for (const host of [a, b]) t.equal(await found(host, ''), '', host.name);
+  const refused = await a.exec(['weave', 'expose', '10.2.1.101/24', '-h', 'bad name'], { allowFail: true });
+  t.match(refused, { code: 2, stdout: '', stderr: /WEAVE_INVALID_NAME/ });
+  t.equal(await a.weave('ps', 'weave:expose'), '', 'nothing is half done');
+  await a.weave('expose', '10.2.1.100/24');
+});
+
 test('the way out, for containers that take it', async (t) => {
   const { stdout } = await b.exec(['docker', 'inspect', '--format', '{{.State.Pid}}', 'd1']);
   await b.exec(`nsenter --net=/proc/${stdout.trim()}/ns/net ip route add ${outside.ip} via 10.2.1.100`);

@@ -70,6 +70,17 @@ async function seen(read: () => Promise<string>, wanted: RegExp): Promise<string
   throw new Error(`never seen: ${wanted}; at last ${await read()}`);
 }
 
+test('names', async (t) => {
+  await host.weave('run', '10.2.1.3/24', '-d', '--name', 'named', 'busybox', 'sleep', '3600');
+  await host.weave('run', '10.2.1.4/24', '--without-dns', '-d', '--name', 'nameless', 'busybox', 'sleep', '3600');
+  t.equal(await host.weave('dns-lookup', 'named'), '10.2.1.3');
+  t.equal(await host.weave('dns-lookup', 'nameless'), '');
+  t.match(await weave('run', '10.2.1.5/24', '--rm', 'busybox', 'ping', '-c1', '-W2', 'named'), {
+    ...{ code: 0, stdout: /^PING named \(10\.2\.1\.3\)/ },
+  });
+  await host.docker('rm', '-f', 'named', 'nameless');
+});
+
 test('exit codes, streams and signals', async (t) => {
   t.match(await weave('run', '--rm', 'busybox', 'sh', '-c', 'echo out; echo err >&2; exit 7'), {
     ...{ code: 7, stdout: 'out\n', stderr: 'err\n' },

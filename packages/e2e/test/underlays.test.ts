@@ -106,6 +106,7 @@ async function suite(t: Test, lab: Lab, wire: Wire): Promise<void> {
       );
     t.equal(connections.length, expected.length, 'nothing else');
   }
+  if (wire.least) t.match(await a.weave('status'), `above ${wire.least} bytes`, 'what does not get through is said');
   for (const host of lab.hosts) t.equal(await checked(host), ALL_AGREE);
 }
 

@@ -21,6 +21,8 @@ export interface AttachOptions extends OnNetwork {
 export interface ExposeOptions extends OnNetwork {
   /** By default others know containers by the host's address, and containers know others by it. */
   masquerade?: boolean | undefined;
+  /** What the addresses are called: one label, or a name in the domain. They lose it when they are hidden. */
+  name?: string | undefined;
 }
 
 export interface Attachment {

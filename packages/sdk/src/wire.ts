@@ -38,7 +38,10 @@ const Attach = Type.Object(
   Strict,
 );
 const Detach = Type.Object({ target: Target, addresses: Addresses, ...OnNetwork }, Strict);
-const Expose = Type.Object({ addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()) }, Strict);
+const Expose = Type.Object(
+  { addresses: Addresses, ...OnNetwork, masquerade: Type.Optional(Type.Boolean()), name: Type.Optional(Text) },
+  Strict,
+);
 const Hide = Type.Object({ addresses: Addresses, ...OnNetwork }, Strict);
 const Bridge = Type.Object({ bridge: Text, ...OnNetwork }, Strict);
 

@@ -13,6 +13,7 @@ interface AttachCliOptions extends Options {
   multicastRoute: boolean;
   rewriteHosts?: boolean;
   addHost?: string[];
+  withoutDns?: boolean;
 }
 
 const WORDS = '[addr...] <container>';
@@ -37,9 +38,13 @@ export const attachCommand = (): Command =>
       examples('weave attach web', 'weave attach 10.2.1.1/24 fd00:2::1/64 web', 'weave attach --network blue pid:4711'),
     )
     .action(
-      async (words: string[], { network, multicastRoute, rewriteHosts, addHost, ...options }: AttachCliOptions) => {
+      async (
+        words: string[],
+        { network, multicastRoute, rewriteHosts, addHost, withoutDns, ...options }: AttachCliOptions,
+      ) => {
         const { target, addresses } = parseWords(words);
-        const settings = { network, multicast: multicastRoute && undefined, rewriteHosts, addHosts: addHost };
+        const multicast = multicastRoute ? undefined : false;
+        const settings = { network, multicast, rewriteHosts, addHosts: addHost, withoutDns };
         const attachment = await withDaemon(options, (weave) => weave.attach(target, addresses, settings));
         print(attachment, options.json, ({ addresses: got }) => withoutPrefix(got));
       },

@@ -1,4 +1,3 @@
-import { WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { examples, networkOption } from '../options.ts';
@@ -10,7 +9,7 @@ interface Options extends CommonOptions {
 }
 
 interface ExposeOptions extends Options {
-  name?: string;
+  hostname?: string;
   withoutMasquerade?: boolean;
 }
 
@@ -23,23 +22,18 @@ Addresses:
 
 export const exposeCommand = (): Command =>
   command('expose', 'put this host itself on a network: it reaches the containers there, and they it')
-    .option('-h, --name <fqdn>', 'register this name for the host’s addresses')
+    .option('-h, --hostname <name>', 'give the addresses this name: one label, or a name in the domain')
     .option('--without-masquerade', 'let others see the containers’ own addresses, and containers those of others')
     .addHelpText('after', HELP)
-    .addHelpText('after', examples('weave expose', 'weave expose 10.2.1.100/24', 'weave expose --network blue'))
-    .action(async (addresses: string[], { network, name, withoutMasquerade, ...options }: ExposeOptions) => {
-      if (name !== undefined) unnamed(name);
+    .addHelpText(
+      'after',
+      examples('weave expose', 'weave expose 10.2.1.100/24 -h host1', 'weave expose --network blue'),
+    )
+    .action(async (addresses: string[], { network, hostname: name, withoutMasquerade, ...options }: ExposeOptions) => {
       const masquerade = !withoutMasquerade;
-      const exposed = await withDaemon(options, (weave) => weave.expose(addresses, { network, masquerade }));
+      const exposed = await withDaemon(options, (weave) => weave.expose(addresses, { network, masquerade, name }));
       print(exposed, options.json, ({ addresses: got }) => withoutPrefix(got));
     });
-
-/** Refused rather than left out: a script would wait for the name. */
-function unnamed(name: string): never {
-  throw new WeaveError('WEAVE_UNKNOWN_OPTION', `the name ${name} cannot be registered: this daemon has no names yet`, {
-    hint: 'Leave out -h.',
-  });
-}
 
 export const hideCommand = (): Command =>
   command('hide', 'take addresses of this host’s away, by default all')

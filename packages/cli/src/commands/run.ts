@@ -12,18 +12,20 @@ import {
   WeaveError,
 } from '@weave/sdk/client';
 import { type Command, Option } from 'commander';
-import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
+import { type CommonOptions, daemonClient, reach } from '../client.ts';
 import { docker, type Running } from '../docker-command.ts';
 import { type DockerRun, parseDockerRun } from '../docker-words.ts';
 import { examples, networkOption, stateDirOption } from '../options.ts';
 import { print } from '../output.ts';
 import { isAddress } from './attach.ts';
+import { argsFor } from './dns.ts';
 
 interface RunOptions extends CommonOptions {
   stateDir: string;
   network?: string;
   rewriteHosts: boolean;
   multicastRoute: boolean;
+  withoutDns?: boolean;
 }
 
 const HELP = `
@@ -45,7 +47,7 @@ export const runCommand = (): Command =>
     .addOption(networkOption('on this network instead of the default one'))
     .addOption(new Option('--no-rewrite-hosts', 'leave its /etc/hosts as it is'))
     .option('--no-multicast-route', 'no route for 224.0.0.0/4 over its interface')
-    .option('--without-dns', 'do not register its name')
+    .option('--without-dns', 'do not register its name, and do not have it ask weaveDNS')
     .addHelpText('after', HELP)
     .addHelpText(
       'after',
@@ -60,7 +62,8 @@ export const runCommand = (): Command =>
       for (const each of addresses) parseAddressRequest(each);
       const asked = parseDockerRun(rest);
       const options = command.opts<RunOptions>();
-      await withDaemon(options, (weave) => run(weave, addresses, asked, options));
+      await using weave = await reach(options.runDir);
+      await run(weave, addresses, asked, options);
     });
 
 /** Addresses, and options of ours, in any order up to what is docker's. */
@@ -80,16 +83,20 @@ function leadingAddresses(words: readonly string[], command: Command): { address
 async function run(weave: Weave, addresses: string[], asked: DockerRun, options: RunOptions): Promise<void> {
   const { network, json } = options;
   await weave.networks.inspect(network ?? DEFAULT_NETWORK);
+  const named = options.withoutDns ? [] : await dnsArgs(weave, asked);
   const directory = mkdtempSync(join(tmpdir(), 'weave-run-'));
   try {
     const cidfile = asked.cidfile ?? join(directory, 'id');
     // A script that got the id has a container.
     const captured = asked.detached;
-    const running = await docker(['run', '--cidfile', cidfile, ...held(options, asked), ...asked.words], { captured });
+    const running = await docker(['run', '--cidfile', cidfile, ...held(options, asked), ...named, ...asked.words], {
+      captured,
+    });
     const attached = await attachOrRemove(running, cidfile, (container) =>
       weave.attach({ container }, addresses, {
         network,
         rewriteHosts: options.rewriteHosts,
+        withoutDns: options.withoutDns,
         multicast: options.multicastRoute ? undefined : false,
       }),
     );
@@ -101,6 +108,12 @@ async function run(weave: Weave, addresses: string[], asked: DockerRun, options:
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** Docker refuses a nameserver for what shares another container's namespace. */
+async function dnsArgs(weave: Weave, { options, isShared }: DockerRun): Promise<string[]> {
+  const { dns } = await weave.status();
+  return dns && !isShared ? argsFor(options, `${dns.domain}.`, dns.addresses[0]!) : [];
 }
 
 /** The engine's own init is replaced by what waits for the interface. */

@@ -111,6 +111,7 @@ export function createClaims(context: Context, definitions: Pick<Definitions, 'a
     /** Throws whose an address is that is in use here. */
     async mustBeNobodys(): Promise<void> {
       const used = new Set(wanted());
+      if (used.size === 0) return;
       const { entries } = await directory.list(keys.allClaims);
       const other = entries.find(({ key, value }) => used.has(key) && value !== state.self);
       if (other) throw inUse(other.key, other.value);

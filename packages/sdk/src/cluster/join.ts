@@ -18,7 +18,7 @@ import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn } from './entries.ts';
 import { giveUp } from './give-up.ts';
 import { withdraw } from './leave.ts';
-import { definedBy, undefine } from './undefine.ts';
+import { undefine } from './undefine.ts';
 
 /** Which cluster the directory is of, and which of its directories. */
 export interface There {
@@ -93,11 +93,11 @@ export async function joinCluster(context: Context, there: There | undefined, cl
   let cluster = there;
   await register(context);
   forgetCells(context);
-  const before = await definedBy(context);
+  const told: string[] = [];
   try {
     await mustBeNobodys(context);
     await claims.mustBeNobodys();
-    await shareDefinitions(context, 'first');
+    await shareDefinitions(context, 'first', told);
     // Until nothing is taken outside: what comes meanwhile comes as to a host that is alone.
     while (!cluster || outside(host.state).length > 0 || claims.missing().length > 0) {
       await takeCells(context);
@@ -107,7 +107,7 @@ export async function joinCluster(context: Context, there: There | undefined, cl
     }
   } catch (error) {
     forgetCells(context);
-    await undefine(context, before).catch(() => undefined);
+    await undefine(context, told).catch(() => undefined);
     await withdraw(context).catch(() => undefined);
     throw error;
   }
@@ -124,12 +124,13 @@ export function belong({ host }: Context, { id: cluster, incarnation }: There): 
 }
 
 /** Makes the networks of this host and of its cluster the same. */
-export const shareDefinitions = (context: Context, arrival: Arrival): Promise<void> =>
+export const shareDefinitions = (context: Context, arrival: Arrival, told: string[] = []): Promise<void> =>
   context.host.inTurn('networks', async () => {
-    while (!(await tryShare(context, arrival)));
+    while (!(await tryShare(context, arrival, told)));
   });
 
-async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
+/** Adds the keys of what it tells. */
+async function tryShare(context: Context, arrival: Arrival, keysTold: string[]): Promise<boolean> {
   const { host, directory } = context;
   const { state } = host;
   const { entries } = await directory.list(keys.definitions);
@@ -138,11 +139,13 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   const { dropped, added, lost } = admitted(state, shared, arrival);
   // Nothing goes for a listing that is older than what was told meanwhile: each definition moves the guard.
   if (added.length > 0 || dropped.length > 0 || !guard) {
-    const parts = [...chunks(added.flatMap((change) => writesOf(state.self, change)))];
+    const writes = added.flatMap((change) => writesOf(state.self, change));
+    const parts = [...chunks(writes)];
     const first = parts.shift();
     const guarded = first || !guard ? [{ key: keys.guard, value: state.self }, ...(first ?? [])] : [];
     const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
     if ((await commitAsMember(context, when, guarded)) === undefined) return false;
+    keysTold.push(...writes.map(({ key }) => key));
     for (const part of parts) await commitAsMember(context, [], part);
   }
   // What changed here meanwhile is judged anew.

@@ -1,4 +1,14 @@
-import { announcements, DEFAULT_NETWORK, detach, expose, exposureOf, HOST, parseAddressRequest } from '@weave/core';
+import {
+  addName,
+  announcements,
+  DEFAULT_NETWORK,
+  detach,
+  expose,
+  exposureOf,
+  HOST,
+  parseAddressRequest,
+  removeNames,
+} from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Attachment, Weave } from '../weave.ts';
 
@@ -20,10 +30,14 @@ export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
   }
 
   return {
-    async expose(addresses = [], { network = DEFAULT_NETWORK, masquerade = true } = {}) {
+    async expose(addresses = [], { network = DEFAULT_NETWORK, masquerade = true, name } = {}) {
       const requests = addresses.map(parseAddressRequest);
       return host.inTurn(HOST, () =>
-        host.decide(() => expose(state, state.network(network), requests, masquerade), carryOut),
+        host.decide(() => {
+          const decided = expose(state, state.network(network), requests, masquerade);
+          const named = name === undefined ? [] : addName(state, { name, addresses: decided.granted });
+          return { ...decided, changes: [...decided.changes, ...named] };
+        }, carryOut),
       );
     },
     async hide(addresses = [], { network = DEFAULT_NETWORK } = {}) {
@@ -31,7 +45,9 @@ export function exposeVerbs(host: Host): Pick<Weave, 'expose' | 'hide'> {
       return host.inTurn(HOST, async () => {
         const endpoint = exposureOf(state, state.network(network));
         const { removed, changes } = detach(state, endpoint, requests);
-        if (endpoint) await host.carryOut({ changes, endpoints: [endpoint.id] });
+        if (!endpoint) return removed;
+        const unnamed = state.domain === undefined ? [] : removeNames(state, { addresses: removed });
+        await host.carryOut({ changes: [...changes, ...unnamed], endpoints: [endpoint.id] });
         return removed;
       });
     },
