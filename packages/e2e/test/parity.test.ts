@@ -197,7 +197,7 @@ test('where it listens is chosen', async (t) => {
   await a.weave('stop');
   await listen(t, a, 6784);
   const refused = await a.exec(['weave', 'launch', '--local'], { allowFail: true });
-  t.match(refused, { code: 7, stderr: /somebody listens on 127\.0\.0\.1:6784 already/ });
+  t.match(refused, { code: 1, stderr: /somebody listens on 127\.0\.0\.1:6784 already/ });
   const nonsense = await a.exec(['weave', 'launch', '--local', '--http-addr', 'here'], { allowFail: true });
   t.match(nonsense.stderr, /here is no address to listen on/);
   await a.weave('launch', '--local', '--http-addr', 'off');
