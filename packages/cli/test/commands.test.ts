@@ -209,12 +209,12 @@ test('no daemon', async (t) => {
     rmpeer: ['h'],
     connect: ['h'],
     forget: ['h'],
-    run: ['busybox'],
-    start: ['c1'],
-    restart: ['c1'],
     'dns-add': ['c1'],
     'dns-remove': ['c1'],
     'dns-lookup': ['c1'],
+    run: ['busybox'],
+    start: ['c1'],
+    restart: ['c1'],
   };
   // These start one, are one, or do without one.
   const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];

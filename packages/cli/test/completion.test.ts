@@ -23,9 +23,9 @@ test('what a word may become', async (t) => {
     all.some((word) => word.startsWith('-')),
     'options only when one is begun',
   );
-  t.same(await words('st'), ['stop', 'status']);
+  t.same(await words('st'), ['stop', 'status', 'start']);
   t.same(await words('--js'), ['--json']);
-  t.same(await words('status', ''), ['targets', 'connections', 'peers', 'ipam']);
+  t.same(await words('status', ''), ['targets', 'connections', 'peers', 'dns', 'ipam']);
   t.same(await words('status', 'p'), ['peers']);
   t.same(await words('--json', 'status', 'p'), ['peers'], 'after an option');
   t.same(await words('--run-dir', 'status', 'stat'), ['status'], 'and after its value, whatever that is');

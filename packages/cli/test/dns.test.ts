@@ -43,7 +43,7 @@ test('dns-add, dns-lookup, status dns, dns-remove', async (t) => {
   await prints(t, ['dns-lookup', 'db'], 'fd00::1\n');
   await prints(t, ['dns-remove', 'c1'], '');
   for (const name of ['c1', 'www', 'api']) await prints(t, ['dns-lookup', name], '');
-  t.match((await rig.run('status')).stdout, /\n {8}Domain: weave\.local\.\n/);
+  t.match((await rig.run('status')).stdout, /\n *Domain: weave\.local\.\n/);
 });
 
 test('mistakes', async (t) => {

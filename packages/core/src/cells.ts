@@ -12,7 +12,8 @@ import {
 } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { type Cell, type Change, cellId, leaseId } from './model.ts';
-import type { Grid, PoolIndex, State } from './state.ts';
+import type { Grid, PoolIndex } from './pool-index.ts';
+import type { State } from './state.ts';
 
 /*
    Hosts that share a directory divide each pool into cells on a fixed grid, so that two cells never overlap and each

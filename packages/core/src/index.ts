@@ -77,6 +77,7 @@ export {
 } from './networks.ts';
 export { NETWORK_OPTION, NETWORK_OPTIONS, networkOptions } from './options.ts';
 export { type Batch, goneHandovers, plan, queries, STRAYS, transition } from './plan.ts';
+export type { Grid, PoolIndex } from './pool-index.ts';
 export type {
   Clock,
   Condition,
@@ -91,5 +92,5 @@ export type {
 } from './ports.ts';
 export { type EngineView, rebuild } from './rebuild.ts';
 export { partsOf, resize, resizedNetworks } from './resize.ts';
-export { type Grid, type PoolIndex, State } from './state.ts';
+export { State } from './state.ts';
 export { mustFit } from './transaction.ts';

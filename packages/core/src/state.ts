@@ -1,4 +1,4 @@
-import { type Address, address, type Cidr, cidr, contains, formatAddress, spelled } from './address.ts';
+import { type Address, address, cidr, contains, formatAddress, spelled } from './address.ts';
 import { WeaveError } from './errors.ts';
 import { Grants } from './grants.ts';
 import { count, mark, own } from './indexes.ts';
@@ -20,25 +20,10 @@ import {
 } from './model.ts';
 import { portName } from './names.ts';
 import { placeOf } from './place.ts';
+import { gridOf, type PoolIndex } from './pool-index.ts';
 
 const EMPTY: ReadonlySet<string> = new Set();
 const NOBODY: ReadonlyMap<string, number> = new Map();
-
-/** What a pool's cells follow from: what it is, and what it was before it grew, the smallest first. */
-export interface Grid {
-  readonly cidr: Cidr;
-  readonly grownFrom: readonly Cidr[];
-}
-
-/** A pool with what is taken of it, for the allocator. */
-export interface PoolIndex extends Grid {
-  /** Who holds an address: an endpoint's id, or '' where an engine does. */
-  readonly taken: Map<bigint, string>;
-  /** Nothing below it is free; see `ipam.ts`. */
-  lowest: bigint;
-  /** This host's own, in order; see `cells.ts`. */
-  cells: readonly Cidr[];
-}
 
 /**
  * Everything this host knows, with the indexes that keep each verb's cost to what it touches. Verbs only read it;
@@ -289,5 +274,3 @@ export class State {
     }
   }
 }
-
-const gridOf = (pool: Pool): Grid => ({ cidr: cidr(pool.cidr), grownFrom: (pool.grownFrom ?? []).map(cidr) });

@@ -3,7 +3,7 @@ import type { Host } from './host.ts';
 /** All that Weave may leave on a host: equal before and after where it left nothing. */
 export async function traces(host: Host): Promise<string> {
   const script = `exec 2>/dev/null
-    ip -br link | awk '{print $1}'; ip netns; ip rule; ip route show table all
+    ip -br link | awk '{print $1}'; ip netns; ip rule; ip route show table all | grep -v docker0
     nft list tables | grep weave; iptables -S; ip6tables -S; iptables -t nat -S; cat /proc/sys/net/ipv4/ip_forward
     docker ps -aq; docker volume ls -q; docker network ls --format '{{.Name}}'; docker images -q
     find /run/weave /run/docker/plugins ! -type d; mount | grep /run/weave; pgrep -a 'etcd|node'; true`;

@@ -53,7 +53,7 @@ test('launch', async (t) => {
   t.equal(stdout.trim(), await ids(host), 'prints its id');
   const { HostConfig } = await inspect(host);
   t.match(HostConfig, { Privileged: false, CapDrop: ['ALL'], RestartPolicy: { Name: 'always' } });
-  t.strictSame(HostConfig.CapAdd.toSorted(), ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE']);
+  t.strictSame(HostConfig.CapAdd.toSorted(), ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE']);
   t.match(await weave('launch'), { code: 3, stderr: /already running; you can stop it with 'weave stop'/ });
   t.equal(await ids(host), stdout.trim(), 'and nothing was made');
 });
@@ -84,6 +84,11 @@ test('containers talk, by attach and by network, also past a gateway of Weave’
   );
   await host.weave('detach', '/run/netns/foreign');
   await host.exec('ip netns delete foreign');
+  const args = (await host.weave('dns-args')).split(' ');
+  await host.docker('run', '-d', '--name', 'd1', ...args, 'busybox', 'sleep', '3600');
+  await host.weave('attach', 'd1');
+  await until(t, 'names are known in there', async () => (await ping(host, 'd1', 'n2')).code === 0);
+  await host.docker('rm', '-f', 'd1');
   t.equal(await checked(host), ALL_AGREE);
 });
 

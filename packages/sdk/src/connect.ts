@@ -131,6 +131,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Weave> {
     },
     check: (options = {}) => call('check', options),
     status: () => call('status', {}),
+    overview: () => call('overview', {}),
     reset: () => call('reset', {}),
     events,
     close,

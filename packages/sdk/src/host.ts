@@ -2,16 +2,12 @@ import {
   type Applied,
   type Change,
   type Clock,
-  type Consequences,
   consequences,
   type Datapath,
   desiredFirewall,
-  type Endpoint,
   type Firewall,
   type FirewallRules,
   type HostStore,
-  hasGateway,
-  type Network,
   type Op,
   partsOf,
   resize,
@@ -26,6 +22,7 @@ import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
 import { createReconciler, type Filter, type Reconciler } from './reconcile.ts';
+import { eventOf, orphans, touchesFirewall } from './touches.ts';
 import type { WeaveEvent } from './weave.ts';
 
 /** An engine has put an interface where it wants it by then. */
@@ -125,28 +122,34 @@ export function createHost(parts: Parts): Host {
     for (const event of events) emit(event);
   }
 
-  async function carryOut(carry: Carry): Promise<void> {
+  /** Commits, and makes the kernel follow: what it refused, and how it is to be as it was. */
+  async function enact(carry: Carry) {
     const also = consequences(state, carry.changes);
     const before = touched(state, carry, also);
-    const undo = state.inverse(carry.changes);
     const resized = resizedNetworks(state, carry.changes);
     const old = partsOf(state, resized);
-    const filtered = touchesFirewall(state, carry, also);
+    const wasFiltered = touchesFirewall(state, carry, also);
     commit(carry.changes);
     const after = touched(state, carry, also);
     const made = partsOf(state, resized);
+    const isFiltered = wasFiltered || touchesFirewall(state, carry, also);
     const sizes = resize(old, made);
-    const ops = [...transition(before, after), ...(carry.announce ?? [])];
-    const answers = await apply([...sizes, ops]);
-    const applied = answers.at(-1);
+    const answers = await apply([...sizes, [...transition(before, after), ...(carry.announce ?? [])]]);
     mendSizes(answers.slice(0, sizes.length));
     if (resized.length > 0) await reconciler.catchUp();
+    const unapply = () => apply([...resize(made, old), transition(after, touched(state, carry, also))]);
+    return { failed: answers.at(-1)?.failed, isFiltered, unapply };
+  }
+
+  async function carryOut(carry: Carry): Promise<void> {
+    const undo = state.inverse(carry.changes);
+    const { failed, isFiltered, unapply } = await enact(carry);
     try {
-      if (applied?.failed && applied.failed.op !== 'announce') throw kernelError(applied.failed);
-      if (filtered || touchesFirewall(state, carry, also)) await filter();
+      if (failed && failed.op !== 'announce') throw kernelError(failed);
+      if (isFiltered) await filter();
     } catch (error) {
       commit([...orphans(state, undo), ...undo]);
-      await apply([...resize(made, old), transition(after, touched(state, carry, also))]);
+      await unapply();
       throw error;
     }
   }
@@ -167,21 +170,9 @@ export function createHost(parts: Parts): Host {
   }
 
   async function follow(carry: Carry): Promise<void> {
-    const also = consequences(state, carry.changes);
-    const before = touched(state, carry, also);
-    const resized = resizedNetworks(state, carry.changes);
-    const old = partsOf(state, resized);
-    const filtered = touchesFirewall(state, carry, also);
-    commit(carry.changes);
-    const sizes = resize(old, partsOf(state, resized));
-    const ops = transition(before, touched(state, carry, also));
-    const answers = await apply([...sizes, ops]);
-    const applied = answers.at(-1);
-    mendSizes(answers.slice(0, sizes.length));
-    if (resized.length > 0) await reconciler.catchUp();
-    if (applied?.failed) log('warn', 'what another host did could not be followed', { ...applied.failed });
-    if (filtered || touchesFirewall(state, carry, also))
-      await inBackground(log, 'the packet filter could not be set', filter);
+    const { failed, isFiltered } = await enact(carry);
+    if (failed) log('warn', 'what another host did could not be followed', { ...failed });
+    if (isFiltered) await inBackground(log, 'the packet filter could not be set', filter);
   }
 
   /** A container that just goes does not decide a verb; one that an engine was just moving is not left with the old MTU. */
@@ -228,55 +219,8 @@ export function createHost(parts: Parts): Host {
   }
 
   const host: Host = {
-    ...{
-      state,
-      datapath,
-      clock,
-      log,
-      leftover,
-      commit,
-      carryOut,
-      decide,
-      follow,
-      reconciler,
-      trustRecords,
-      inTurn,
-      isEcho,
-      emit,
-      end,
-    },
+    ...{ state, datapath, clock, log, leftover, reconciler, isEcho },
+    ...{ commit, carryOut, decide, follow, trustRecords, inTurn, emit, end },
   };
   return host;
-}
-
-/** Whether what a verb touches has Weave for its gateway, or is this host itself: only then is the packet filter concerned. */
-function touchesFirewall(
-  state: State,
-  { changes, networks = [], endpoints = [], published = [] }: Carry,
-  also: Consequences,
-): boolean {
-  const isHost = (endpoint: Endpoint | null | undefined) => endpoint?.sandbox?.kind === 'host';
-  if (changes.some((c) => c.table === 'endpoint' && (isHost(c.record) || isHost(state.endpoints.get(c.id)))))
-    return true;
-  const ports = [...endpoints, ...published].map((id) => state.endpoints.get(id)).filter((e) => e?.ports?.length);
-  const touched: (Network | undefined)[] = [...networks, ...also.networks, ...ports.map((e) => e!.network)].map((id) =>
-    state.networks.get(id),
-  );
-  return touched.some((network) => network && hasGateway(network));
-}
-
-/** Endpoints that came to a network meanwhile that is now taken back: the kernel refuses them as it refused the network. */
-const orphans = (state: State, undo: readonly Change[]): Change[] =>
-  undo
-    .filter((change) => change.table === 'network' && change.record === null)
-    .flatMap(({ id }) => state.endpointsOf(id))
-    .map(({ id }) => ({ table: 'endpoint', id, record: null }));
-
-function eventOf(state: State, { table, id, record }: Change): WeaveEvent[] {
-  // What an engine has of a network is part of it.
-  if (table === 'binding') return [{ type: 'network', id: record?.network ?? state.boundTo(id), action: 'changed' }];
-  if (table !== 'network' && table !== 'endpoint' && table !== 'name' && table !== 'peer') return [];
-  const { networks: network, endpoints: endpoint, names: name, peers: peer } = state;
-  const existed = { network, endpoint, name, peer }[table].has(id);
-  return [{ type: table, id, action: record === null ? 'removed' : existed ? 'changed' : 'created' }];
 }

@@ -1,26 +1,20 @@
 import { DEFAULT_NETWORK } from '@weave/core';
 import { type Link, linksOf, OVERLAY } from './links.ts';
-import type { Connection, PeerStatus, PoolUse, Status, Weave } from './weave.ts';
+import type { Connection, NameEntry, PeerStatus, PoolUse, Status, Weave } from './weave.ts';
 
 type Labels = Record<string, string>;
 type Sample = readonly [value: number, labels?: Labels];
 
 /** What Prometheus reads: its text format, version 0.0.4. Weave 2.8's series where they mean the same here, then ours. */
 export async function metricsOf(weave: Weave): Promise<string> {
-  const { cluster } = weave;
-  const [status, peers, pools, connections, targets] = await Promise.all([
-    weave.status(),
-    cluster.peers(),
-    cluster.pools(),
-    cluster.connections(),
-    cluster.targets(),
-  ]);
+  const { status, peers, pools, connections, targets, names } = await weave.overview();
   const links = linksOf(peers, connections, targets);
   const parts = [
     ofLinks(links),
     ofPaths(connections),
     ofAddresses(pools, peers),
     ofPeers(peers),
+    ofNames(names, status),
     ofHost(status),
     ofProcess(),
   ];
@@ -112,6 +106,12 @@ const ofPeers = (peers: readonly PeerStatus[]): string[] =>
     'Hosts, itself among them.',
     [true, false].map((alive) => [peers.filter((peer) => peer.alive === alive).length, { alive: String(alive) }]),
   );
+
+/** As in 2.8 those that this host tells of. */
+const ofNames = (names: readonly NameEntry[], { peer }: Status): string[] =>
+  metric('weave_dns_entries', 'gauge', 'Names that this host gives.', [
+    [names.filter((name) => name.peer === peer.id).length],
+  ]);
 
 const ofHost = ({ version, networks, endpoints, started, repairs, cluster, notices }: Status): string[] => [
   ...metric('weave_build_info', 'gauge', 'Which version runs.', [[1, { version }]]),

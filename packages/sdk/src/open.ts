@@ -1,53 +1,31 @@
-import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import {
-  type Change,
   type Clock,
-  createNetwork,
   type Datapath,
   DEFAULT_NETWORK,
-  DEFAULT_SUBNETS,
   type Directory,
-  DNS_ADDRESS,
-  domainOf,
   type Firewall,
   type HostStore,
   isSame,
   isWeaveError,
-  type Peer,
-  SELF,
-  type Self,
-  State,
-  SWITCH,
 } from '@weave/core';
-import { check } from './check.ts';
 import { createCluster } from './cluster/cluster.ts';
-import { every, realTimers, type Timers } from './cluster/timers.ts';
-import { type Company, leave, othersOf } from './company.ts';
+import type { Timers } from './cluster/timers.ts';
+import { type Company, othersOf } from './company.ts';
 import { kernelDatapath } from './datapath.ts';
-import { mendDrift } from './drift.ts';
-import { dockerEngine, type Engine } from './engine.ts';
+import type { Engine } from './engine.ts';
 import { createEvents } from './events.ts';
+import { faceOf } from './face.ts';
 import { hostFirewall } from './firewall.ts';
+import { defaultNetwork, identified, loadState, newPeer } from './first-records.ts';
 import { createHost, type Host } from './host.ts';
 import { leftoverRules } from './leftover-rules.ts';
-import { inBackground, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import type { SharingOptions } from './sharing.ts';
 import { type OpenedStore, openStore } from './store.ts';
 import { quietSwitch, type SwitchFilter } from './switch-filter.ts';
-import { attachVerbs } from './verbs/attach.ts';
-import { bridgeVerbs } from './verbs/bridges.ts';
-import { clusterVerbs } from './verbs/cluster.ts';
-import { endpointVerbs } from './verbs/endpoints.ts';
-import { engineVerbs } from './verbs/engine.ts';
-import { exposeVerbs } from './verbs/expose.ts';
-import { nameVerbs } from './verbs/names.ts';
-import { networkVerbs } from './verbs/networks.ts';
-import { poolVerbs } from './verbs/pools.ts';
-import { VERSION } from './version.ts';
 import type { Weave } from './weave.ts';
 
 export interface OpenOptions {
@@ -152,13 +130,6 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   return faceOf(host, { ...options, company, store, firewall, events, notices, started: clock() });
 }
 
-/** Which host this is, and what its containers are called, where that is news. */
-function identified(state: State, wanted: string | undefined): Change[] {
-  const { domain: _, ...before } = state.selves.get(SELF) ?? { peer: state.self };
-  const record: Self = { ...before, ...(wanted === undefined ? {} : { domain: domainOf(wanted) }) };
-  return isSame(state.selves.get(SELF), record) ? [] : [{ table: 'self', id: SELF, record }];
-}
-
 /** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */
 async function firstPass(host: Host): Promise<string[]> {
   try {
@@ -167,108 +138,4 @@ async function firstPass(host: Host): Promise<string[]> {
     if (!isWeaveError(error) || error.code !== 'WEAVE_STORE_FAILED') throw error;
     return [`what is gone could not be forgotten: ${error.message}`];
   }
-}
-
-function loadState(store: OpenedStore['store']): State {
-  const records = store.load();
-  const known = records.find((c) => c.table === 'self')?.record as Self | undefined;
-  // Before there were others, the only peer was this host.
-  const self = known?.peer ?? records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
-  const state = new State(self);
-  state.apply(records);
-  return state;
-}
-
-/** This host, of which nothing is stored: it is new, or its store was lost, and then the kernel still has something. */
-async function newPeer(id: string, datapath: Datapath): Promise<Peer> {
-  const [inSwitch] = await datapath.observe([{ netns: SWITCH }]);
-  const isNew = inSwitch?.links.every(({ name }) => name === 'lo');
-  return { id, name: hostname(), ...(isNew ? {} : { rebuilding: true }) };
-}
-
-const defaultNetwork = (state: State, clock: Clock) =>
-  createNetwork(
-    state,
-    {
-      name: DEFAULT_NETWORK,
-      subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })),
-      options: { 'works.weave.gateway': 'none' },
-    },
-    { now: clock() },
-  ).changes;
-
-/** What others broke in the meantime is mended. */
-const PASS_MS = 60_000;
-
-interface Rest extends OpenOptions {
-  company: Company;
-  store: OpenedStore['store'];
-  firewall: Firewall;
-  events: ReturnType<typeof createEvents>;
-  notices: string[];
-  started: number;
-}
-
-function faceOf(host: Host, { company, store, firewall, events, notices, started, engine, timers }: Rest): Weave {
-  const { state, datapath } = host;
-  const endPasses = every(PASS_MS, timers ?? realTimers, () =>
-    inBackground(host.log, 'a full pass failed', host.reconciler.pass),
-  );
-  const endDrift = mendDrift(host);
-  let closed = false;
-  async function close(): Promise<void> {
-    if (closed) return;
-    closed = true;
-    endPasses();
-    endDrift();
-    await leave(company, false);
-    await host.end();
-    events.end();
-    await datapath.close();
-    store.close();
-  }
-  return {
-    networks: networkVerbs(host),
-    pools: poolVerbs(host),
-    endpoints: endpointVerbs(host),
-    ...attachVerbs(host, engine ?? dockerEngine()),
-    ...exposeVerbs(host),
-    bridges: bridgeVerbs(host),
-    names: nameVerbs(host, company, engine ?? dockerEngine()),
-    cluster: clusterVerbs(host, company),
-    engine: engineVerbs(host),
-    status: async () => ({
-      version: VERSION,
-      pid: process.pid,
-      peer: { id: state.self, name: state.peers.get(state.self)?.name ?? '' },
-      networks: state.networks.size,
-      endpoints: [...state.endpoints.values()].filter(({ peer }) => peer === state.self).length,
-      started,
-      ...(state.domain ? { dns: { domain: state.domain, addresses: Object.values(DNS_ADDRESS) } } : {}),
-      ...(company.cluster ? { cluster: company.cluster.status() } : {}),
-      repairs: host.reconciler.repairs,
-      notices: [...notices, ...(company.sharing?.notices() ?? [])],
-    }),
-    check: ({ fix } = {}) => check(host, store, fix),
-    events: events.subscribe,
-    async reset() {
-      endPasses();
-      endDrift();
-      await leave(company, true);
-      await host.end();
-      await firewall.set(undefined);
-      await datapath.destroy();
-      store.erase();
-      state.apply(
-        state
-          .records()
-          .reverse()
-          .map((change) => ({ ...change, record: null }) as Change),
-      );
-      // What is under way must not put anything back.
-      await close();
-    },
-    close,
-    [Symbol.asyncDispose]: close,
-  };
 }

@@ -142,6 +142,7 @@ export function createReconciler(parts: Parts): Reconciler {
 
   async function catchUp(): Promise<void> {
     const due = outgrown(state);
+    if (due.length === 0) return;
     const applied = await datapath.apply(due.map(({ op }) => [op]));
     for (const [index, each] of due.entries()) if (!applied[index]!.failed) commit(caughtUp(state, each));
   }

@@ -1,28 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  asWeaveError,
-  type Change,
-  type Directory,
-  HOST,
-  networkMtu,
-  type Peer,
-  roomOf,
-  WeaveError,
-} from '@weave/core';
+import { asWeaveError, type Change, type Directory, HOST, WeaveError } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
 import { openEtcd } from './etcd/directory.ts';
 import type { EtcdOptions } from './etcd/options.ts';
 import type { Host } from './host.ts';
 import { inBackground } from './log.ts';
 import { type Managed, managedStore } from './managed/managed.ts';
+import { createNeighbours } from './neighbours.ts';
 import { underlayAddresses } from './underlay/addresses.ts';
-import { type UnderlayPath, underlayPaths } from './underlay/paths.ts';
-import { type PeerTraffic, peerTraffic } from './underlay/traffic.ts';
+import type { UnderlayPath } from './underlay/paths.ts';
+import type { PeerTraffic } from './underlay/traffic.ts';
 
-/** What changes at once is looked at once. */
-const SETTLE_MS = 50;
-/** How often it is seen to that packets are counted. */
-const MEND_MS = 60_000;
 /** How soon it is tried again to let other hosts connect. */
 const MANAGE_MS = 5000;
 /** How long a verb waits for this host to join. */
@@ -70,68 +58,8 @@ export async function share(
     await inBackground(log, 'the address of this host could not be recorded', () =>
       host.follow({ changes: [{ table: 'peer', id: self.id, record: { ...self, underlay: address } }] }),
     );
-  const paths = underlayPaths({ local, log });
-  const traffic = peerTraffic();
+  const neighbours = createNeighbours(host, company, local);
   let turn: Promise<unknown> = Promise.resolve();
-  let settling: NodeJS.Timeout | undefined;
-  let probed = '[]';
-  let refused: string | undefined;
-
-  /** Those that share a network with this host: the others cost nothing. */
-  function neighbours(): Peer[] {
-    const ids = new Set<string>();
-    for (const network of state.networks.keys())
-      if (state.isMember(network)) for (const peer of state.membersOf(network).keys()) ids.add(peer);
-    ids.delete(state.self);
-    return [...ids].flatMap((id) => state.peers.get(id) ?? []);
-  }
-
-  async function look(): Promise<void> {
-    settling = undefined;
-    const peers = neighbours().flatMap(({ id, underlay: to }) => (to ? { id, address: to } : []));
-    const now = JSON.stringify(peers);
-    if (now !== probed) {
-      probed = now;
-      paths.setPeers(peers);
-      refused = await traffic.setPeers(peers.map((peer) => peer.address));
-    }
-    await resize();
-  }
-
-  function note(changes: readonly Change[]): void {
-    if (changes.some(({ table }) => table === 'endpoint' || table === 'peer' || table === 'network'))
-      settling ??= setTimeout(() => void inBackground(log, 'paths could not be looked at', look), SETTLE_MS).unref();
-  }
-
-  /** Networks whose MTU nobody chose have the one that fits between all of their hosts. */
-  async function resize(): Promise<void> {
-    for (const id of [...state.networks.keys()]) {
-      const network = state.networks.get(id);
-      if (!network?.autoMtu || !state.isMember(id)) continue;
-      const members = [...state.membersOf(id).keys()];
-      const mtu = networkMtu(undefined, members.length > 1 ? members.map((id) => state.peers.get(id)?.mtu) : []);
-      if (mtu === network.mtu) continue;
-      log('info', 'a network’s MTU changes', { network: network.name, from: network.mtu, to: mtu });
-      await host.follow({
-        changes: [{ table: 'network', id, record: { ...network, mtu } }],
-        networks: [id],
-      });
-    }
-  }
-
-  async function tellRoom(): Promise<void> {
-    const mtu = roomOf(paths.paths());
-    if (mtu !== undefined && mtu !== state.peers.get(state.self)?.mtu) await company.cluster?.tell({ mtu });
-  }
-
-  const mending = setInterval(
-    () =>
-      void inBackground(log, 'packets by peer could not be counted', async () => {
-        if (!(await traffic.isAsSet())) refused = await traffic.set();
-      }),
-    MEND_MS,
-  ).unref();
-  const endPaths = paths.onChange(() => void inBackground(log, 'the MTU could not be told', tellRoom));
 
   function use(directory: Directory | undefined, founds = true): Promise<void> {
     const next = turn.then(async () => {
@@ -170,7 +98,7 @@ export async function share(
     if (managed.store) change();
   }
 
-  note([{ table: 'peer', id: self.id, record: self }]);
+  neighbours.note([{ table: 'peer', id: self.id, record: self }]);
 
   const isJoining = (): boolean => {
     if (state.cluster) return false;
@@ -190,23 +118,24 @@ export async function share(
             hint: 'See: weave status. To use it alone: weave forget, with what launch or connect were given.',
           });
     },
-    paths: paths.paths,
-    traffic: traffic.read,
-    notices: () => [...(managed?.status().notices ?? []), ...[hindered, refused].filter((each) => each !== undefined)],
-    note,
+    paths: neighbours.paths,
+    traffic: neighbours.traffic,
+    notices: () => [
+      ...(managed?.status().notices ?? []),
+      ...(hindered === undefined ? [] : [hindered]),
+      ...neighbours.notices(),
+    ],
+    note: neighbours.note,
     async close({ leave }) {
       closed = true;
-      clearTimeout(settling);
-      clearInterval(mending);
       endManaged();
-      endPaths();
+      neighbours.stop();
       await turn;
       await company.cluster?.close({ leave });
       company.cluster = undefined;
       if (leave) await managed?.leave();
       await managed?.close();
-      paths.close();
-      if (leave) await traffic.end();
+      await neighbours.close({ leave });
     },
   };
 }

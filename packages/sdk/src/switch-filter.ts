@@ -11,6 +11,9 @@ import { run } from './run.ts';
  * address would be lost to other hosts for most of a minute. So it asks for nobody's address instead of its own: it
  * crosses, and tells the same. That two addresses of a frame are equal is found by looking up one beside the other.
  * (Since Linux 6.19 `neigh_forward_grat` lets it cross, and unsolicited advertisements, for which this has no way.)
+ *
+ * And on networks of 1280 bytes, the least that IPv6 takes, its TCP sends segments of 1210: over IPv6 with the least that
+ * takes, VXLAN has room for no more, the kernel does not cut it, and of less than 1280 it cannot be told.
  */
 const RULES = `add table bridge weave
 delete table bridge weave
@@ -23,6 +26,7 @@ table bridge weave {
     ip6 saddr :: icmpv6 type nd-neighbor-solicit drop
     update @announced { arp saddr ip . arp saddr ip }
     arp saddr ip . arp daddr ip @announced arp daddr ip set 255.255.255.255
+    ether type ip6 tcp flags & syn == syn tcp option maxseg size 1220 tcp option maxseg size set 1150
   }
 }
 `;

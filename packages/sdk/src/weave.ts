@@ -115,6 +115,16 @@ export interface Status {
   notices: string[];
 }
 
+/** What status, report and metrics are made of. */
+export interface Overview {
+  status: Status;
+  peers: PeerStatus[];
+  pools: PoolUse[];
+  targets: ConnectTarget[];
+  connections: Connection[];
+  names: NameEntry[];
+}
+
 /** Two that should agree and do not. */
 export interface Difference {
   /** Whether the records disagree with the kernel, the store file, or the engine. */
@@ -275,6 +285,8 @@ export interface Weave extends AsyncDisposable {
     compare(snapshot: EngineSnapshot): Promise<Difference[]>;
   };
   status(): Promise<Status>;
+  /** That, and all that {@link Weave.cluster} tells, at once. */
+  overview(): Promise<Overview>;
   /** Compares the records with the kernel, the store and, in the daemon, the engine. With `fix` they are made to agree. */
   check(options?: { fix?: boolean }): Promise<Check>;
   /** From the moment of the call, until the iterator is returned or Weave is closed. */

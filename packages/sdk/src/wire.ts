@@ -218,6 +218,7 @@ export const VERBS = {
   'engine.compare': verb(Snapshot, (w, p) => w.engine.compare(p)),
   check: verb(Type.Object({ fix: Type.Optional(Type.Boolean()) }, Strict), (w, p) => w.check(p as { fix?: boolean })),
   status: verb(None, (w) => w.status()),
+  overview: verb(None, (w) => w.overview()),
   reset: verb(None, (w) => w.reset()),
 } satisfies Record<string, Verb>;
 

@@ -108,6 +108,7 @@ const SENSIBLE: Record<VerbName, object> = {
   'engine.removed': { container: 'f'.repeat(64) },
   'cluster.peers': {},
   'cluster.pools': {},
+  overview: {},
   'cluster.remove': { peer: 'h2' },
   'cluster.connect': { peers: ['h2'], replace: false },
   'cluster.forget': { peers: ['h2'] },

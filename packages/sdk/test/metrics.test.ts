@@ -1,5 +1,5 @@
 import { test } from 'tap';
-import { linksOf, metricsOf, type PeerStatus, type PoolUse, type Weave } from '../src/index.ts';
+import { linksOf, metricsOf, type Overview, type PeerStatus, type PoolUse, type Weave } from '../src/index.ts';
 
 const peers: PeerStatus[] = [
   { id: 'a', name: 'host1', underlay: '192.0.2.1', self: true, alive: true },
@@ -25,20 +25,20 @@ const counted = { sent: { packets: 1, bytes: 100 }, received: { packets: 2, byte
 const path = { peer: 'b', name: peers[1]!.name, address: '192.0.2.2', since: 0, lossRatio: 0.25, terminations: 2 };
 
 const weave = (
-  part: Partial<Record<keyof Weave['cluster'], unknown>> = {},
+  part: Partial<Record<keyof Overview, unknown>> = {},
   cluster: object | null = { reachable: true, since: 0 },
 ) => {
   const answers = {
     ...{ peers, pools, targets: [{ address: 'host9', state: 'trying' }] },
     connections: [{ ...path, ...counted, state: 'reachable', mtu: 1500, rttMs: 2 }],
+    names: [{ peer: 'a' }, { peer: 'b' }],
     ...part,
   };
-  const verbs = Object.entries(answers).map(([name, answer]) => [name, async () => answer]);
-  const status = async () => ({
+  const status = {
     ...{ version: '1.2.3', pid: 1, peer: { id: 'a', name: 'host1' }, networks: 4, endpoints: 5, started: 60_000 },
     ...{ repairs: { addLink: 2 }, notices: ['x'], ...(cluster ? { cluster } : {}) },
-  });
-  return { status, cluster: Object.fromEntries(verbs) } as unknown as Weave;
+  };
+  return { overview: async () => ({ status, ...answers }) } as unknown as Weave;
 };
 
 test('the series of Weave 2.8, and ours', async (t) => {
@@ -61,6 +61,7 @@ test('the series of Weave 2.8, and ours', async (t) => {
     'weave_peers{alive="true"} 2',
     'weave_peers{alive="false"} 1',
     'weave_networks 4',
+    'weave_dns_entries 1',
     'weave_endpoints 5',
     'weave_start_time_seconds 60',
     'weave_store_reachable 1',

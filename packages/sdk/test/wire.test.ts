@@ -74,6 +74,7 @@ test('every verb has a method of the client, and passes on what it is given', as
     'names.lookup': [() => weave.names.lookup('n'), 'n'],
     attach: [() => weave.attach({ pid: 7 }, ['a', 'b'], { network: 'n' }), { pid: 7 }, ['a', 'b'], { network: 'n' }],
     detach: [() => weave.detach({ netns: '/x' }, ['a'], { network: 'n' }), { netns: '/x' }, ['a'], { network: 'n' }],
+    overview: [() => weave.overview()],
     expose: [
       () => weave.expose(['a'], { network: 'n', masquerade: false }),
       ['a'],

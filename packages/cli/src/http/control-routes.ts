@@ -14,6 +14,11 @@ export function controlRoutes(app: FastifyInstance, weave: Weave): void {
     await weave.cluster.forget(peersOf(request));
     return '';
   });
+  app.post<{ Params: Exposed }>('/expose/:ip/:length', async (request, reply) => {
+    const { ip, length } = request.params;
+    await weave.expose([`${ip}/${length}`], { masquerade: parametersOf(request).get('skipNAT') !== 'true' });
+    return reply.code(204).send();
+  });
   app.get('/ring', async () => {
     await weave.cluster.prime();
     return '';
@@ -26,6 +31,11 @@ export function controlRoutes(app: FastifyInstance, weave: Weave): void {
   app.get<{ Params: Place }>('/ip/:id/:subnet/:length', ({ params }) => addressesOf(weave, params));
   app.get('/ipinfo/defaultsubnet', async () => mainPool({ pools: await weave.cluster.pools() })?.cidr ?? '');
   app.get('/ipinfo/tracker', async () => '');
+}
+
+interface Exposed {
+  ip: string;
+  length: string;
 }
 
 const MOST_PEERS = 256;

@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { addressText, type ListenAddress } from './address.ts';
 import { controlRoutes } from './control-routes.ts';
 import { guard } from './guard.ts';
+import { nameRoutes } from './name-routes.ts';
 import { takesForms } from './parameters.ts';
 import { statusRoutes } from './status-routes.ts';
 
@@ -23,7 +24,11 @@ export async function serveHttp(weave: Weave, { address, readOnly, option }: Htt
   app.setNotFoundHandler((_request, reply) => reply.status(404).send('404 page not found\n'));
   statusRoutes(app, weave);
   app.get('/openapi.json', async () => describeVerbs());
-  if (!readOnly) controlRoutes(app, weave);
+  if (!readOnly) {
+    const { dns } = await weave.status();
+    controlRoutes(app, weave);
+    if (dns) nameRoutes(app, weave, dns);
+  }
   try {
     await listen(app, address);
   } catch (error) {

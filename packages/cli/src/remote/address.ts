@@ -40,11 +40,9 @@ export const engineName = (env: NodeJS.ProcessEnv = process.env): string =>
   env.DOCKER_HOST || `unix://${ENGINE_SOCKET}`;
 
 function parse(name: string): URL {
-  try {
-    return new URL(name.includes('://') ? name : `tcp://${name}`);
-  } catch {
-    throw unreadable(name);
-  }
+  const url = URL.parse(name.includes('://') ? name : `tcp://${name}`);
+  if (!url?.hostname) throw unreadable(name);
+  return url;
 }
 
 const unreadable = (name: string) =>

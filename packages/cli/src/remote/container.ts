@@ -32,10 +32,11 @@ export async function runningDaemon(docker: Docker): Promise<Docker.ContainerIns
 }
 
 /**
- * NET_ADMIN: links, addresses, routes, packet filters. NET_RAW: to announce addresses that move. SYS_ADMIN: to enter the
- * network namespaces of containers, and to pin the switch’s. SYS_PTRACE: to open those of processes that are not its own.
+ * NET_ADMIN: links, addresses, routes, packet filters. NET_BIND_SERVICE: to answer for names at port 53. NET_RAW: to
+ * announce addresses that move. SYS_ADMIN: to enter the network namespaces of containers, and to pin the switch’s.
+ * SYS_PTRACE: to open those of processes that are not its own.
  */
-export const CAPABILITIES = ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE'];
+export const CAPABILITIES = ['NET_ADMIN', 'NET_BIND_SERVICE', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE'];
 
 /** The engine's own list without /proc/sys, where routing is turned on. */
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sysrq-trigger'];
@@ -86,10 +87,19 @@ function bindsOf(dirs: readonly string[]): string[] {
   return ['/run', ...dirs.filter((dir) => !below(dir))].map((dir) => `${dir}:${dir}:rshared`);
 }
 
-/** The last lines that a container wrote. */
+/** The last lines that a container wrote: from where a command of ours says what is wrong, if it does. */
 export async function lastWords(container: Docker.Container): Promise<string> {
   const framed = await container.logs({ stdout: true, stderr: true, tail: 20 }).catch(() => Buffer.alloc(0));
-  return unframed(framed as unknown as Buffer).trim();
+  const lines = unframed(framed as unknown as Buffer)
+    .trim()
+    .split('\n');
+  const at = lines.findLastIndex((line) => line.startsWith('weave: '));
+  return (
+    lines
+      .slice(Math.max(at, 0))
+      .join('\n')
+      .replace(/^weave: /, '') || 'it said nothing'
+  );
 }
 
 /** Each piece of output has a header of 8 bytes, its length the last 4 of them. */

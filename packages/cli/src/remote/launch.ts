@@ -117,7 +117,7 @@ async function answers(docker: Docker, container: Docker.Container): Promise<voi
     await delay(AGAIN_MS);
   }
   const words = await lastWords(container);
-  throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', `the daemon did not start: ${words || 'it said nothing'}`, {
+  throw new WeaveError('WEAVE_DAEMON_UNREACHABLE', `the daemon did not start: ${words}`, {
     hint: 'Nothing of it was left. Launch it again once what it says is mended.',
   });
 }

@@ -1,18 +1,19 @@
-import type { Link } from '@weave/sdk/client';
-import { info } from './text.ts';
+import type { Link, NameEntry } from '@weave/sdk/client';
+import { EXTERN, info } from './text.ts';
 import { mainPool, type View } from './view.ts';
 
 /** What 2.8's report says that means something here, by its names; and under `Host` all that we say ourselves. */
 export function reportOf(view: View) {
-  const { status, peers, pools, targets, connections } = view;
+  const { status, peers, pools, targets, connections, names } = view;
   return {
     Ready: true,
     Version: status.version,
     VersionCheck: { Enabled: false, Success: false, NewVersion: '', NextCheckAt: '0001-01-01T00:00:00Z' },
     Router: routerOf(view),
     ...(mainPool(view) ? { IPAM: ipamOf(view) } : {}),
+    ...(view.status.dns ? { DNS: dnsOf(view, view.status.dns) } : {}),
     Plugin: { Config: { Socket: '/run/docker/plugins/weave.sock' }, DriverName: 'weave', MeshDriverName: 'weavemesh' },
-    Host: { status, peers, pools, targets, connections },
+    Host: { status, peers, pools, targets, connections, names },
   };
 }
 
@@ -67,3 +68,14 @@ function ipamOf(view: View) {
     })),
   };
 }
+
+const dnsOf = ({ names }: View, { domain, addresses }: NonNullable<View['status']['dns']>) => ({
+  Domain: `${domain}.`,
+  Address: `${addresses[0]}:53`,
+  TTL: 1,
+  Entries: names.flatMap(entriesOf),
+});
+
+/** One for each address. */
+export const entriesOf = ({ name, addresses, peer, container = EXTERN }: NameEntry) =>
+  addresses.map((address) => ({ Hostname: `${name}.`, Origin: peer, ContainerID: container, Address: address }));

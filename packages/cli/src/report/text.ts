@@ -144,11 +144,13 @@ function holdings({ status, peers }: View, { holdings: held, size, active, stale
   return stale ? [...lines, 'of this host only: the store does not answer'] : lines;
 }
 
-/** What has a name by hand, and no container, is extern. */
+/** 2.8's word for what has a name by hand, and is no container's. */
+export const EXTERN = 'weave:extern';
+
 export const dnsText = ({ status: { dns }, names }: View): string =>
   names
     .toSorted((a, b) => order(a.name, b.name) || order(a.id, b.id))
-    .flatMap(({ name, addresses, container = 'weave:extern', peer }) =>
+    .flatMap(({ name, addresses, container = EXTERN, peer }) =>
       addresses.map((address) =>
         [relative(name, dns?.domain).padEnd(12), address.padEnd(15), container.slice(0, 12).padEnd(12), peer].join(' '),
       ),

@@ -1,27 +1,14 @@
-import type { Connection, ConnectTarget, Link, NameEntry, PeerStatus, PoolUse, Status, Weave } from '@weave/sdk/client';
+import type { Link, Overview, PoolUse, Weave } from '@weave/sdk/client';
 import { linksOf } from '@weave/sdk/client';
 
 /** What status and report are made of. */
-export interface View {
-  status: Status;
-  peers: PeerStatus[];
-  pools: PoolUse[];
-  targets: ConnectTarget[];
-  connections: Connection[];
+export interface View extends Overview {
   links: Link[];
-  names: NameEntry[];
 }
 
-export async function viewOf({ status, cluster, names }: Weave): Promise<View> {
-  const [of, peers, pools, targets, connections, named] = await Promise.all([
-    status(),
-    cluster.peers(),
-    cluster.pools(),
-    cluster.targets(),
-    cluster.connections(),
-    names.list(),
-  ]);
-  return { status: of, peers, pools, targets, connections, links: linksOf(peers, connections, targets), names: named };
+export async function viewOf(weave: Weave): Promise<View> {
+  const overview = await weave.overview();
+  return { ...overview, links: linksOf(overview.peers, overview.connections, overview.targets) };
 }
 
 /** As 2.8 writes a host: its name is what the id is here, and its nickname our name. */

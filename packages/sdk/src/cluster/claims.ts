@@ -108,6 +108,14 @@ export function createClaims(context: Context, definitions: Pick<Definitions, 'a
   return {
     missing,
     take,
+    /** Throws whose an address is that is in use here. */
+    async mustBeNobodys(): Promise<void> {
+      const used = new Set(wanted());
+      if (used.size === 0) return;
+      const { entries } = await directory.list(keys.allClaims);
+      const other = entries.find(({ key, value }) => used.has(key) && value !== state.self);
+      if (other) throw inUse(other.key, other.value);
+    },
     /** What these changes need and nobody has claimed yet. */
     needed: (changes: readonly Change[]): string[] =>
       changes

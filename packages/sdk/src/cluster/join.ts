@@ -2,32 +2,23 @@ import {
   type Arrival,
   admitted,
   type Change,
-  type Cidr,
-  cellsAsOwned,
-  cellsInUse,
   cidr,
-  contains,
-  fail,
   formatAddress,
-  formatCidr,
   hashId,
   keys,
   learnDefinitions,
-  overlaps,
   type Peer,
   SELF,
-  type State,
-  single,
-  usedOfOthers,
   type Write,
 } from '@weave/core';
+import { mustBeNobodys, outside, takeCells } from './bring-in.ts';
 import type { Claims } from './claims.ts';
 import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
-import { clusterIn, peerIn } from './entries.ts';
+import { clusterIn } from './entries.ts';
 import { giveUp } from './give-up.ts';
 import { withdraw } from './leave.ts';
-import { ownersOf } from './owned.ts';
+import { undefine } from './undefine.ts';
 
 /** Which cluster the directory is of, and which of its directories. */
 export interface There {
@@ -102,8 +93,11 @@ export async function joinCluster(context: Context, there: There | undefined, cl
   let cluster = there;
   await register(context);
   forgetCells(context);
+  const told: string[] = [];
   try {
-    await shareDefinitions(context, 'first');
+    await mustBeNobodys(context);
+    await claims.mustBeNobodys();
+    await shareDefinitions(context, 'first', told);
     // Until nothing is taken outside: what comes meanwhile comes as to a host that is alone.
     while (!cluster || outside(host.state).length > 0 || claims.missing().length > 0) {
       await takeCells(context);
@@ -113,6 +107,7 @@ export async function joinCluster(context: Context, there: There | undefined, cl
     }
   } catch (error) {
     forgetCells(context);
+    await undefine(context, told).catch(() => undefined);
     await withdraw(context).catch(() => undefined);
     throw error;
   }
@@ -129,12 +124,13 @@ export function belong({ host }: Context, { id: cluster, incarnation }: There): 
 }
 
 /** Makes the networks of this host and of its cluster the same. */
-export const shareDefinitions = (context: Context, arrival: Arrival): Promise<void> =>
+export const shareDefinitions = (context: Context, arrival: Arrival, told: string[] = []): Promise<void> =>
   context.host.inTurn('networks', async () => {
-    while (!(await tryShare(context, arrival)));
+    while (!(await tryShare(context, arrival, told)));
   });
 
-async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
+/** Adds the keys of what it tells. */
+async function tryShare(context: Context, arrival: Arrival, keysTold: string[]): Promise<boolean> {
   const { host, directory } = context;
   const { state } = host;
   const { entries } = await directory.list(keys.definitions);
@@ -143,11 +139,13 @@ async function tryShare(context: Context, arrival: Arrival): Promise<boolean> {
   const { dropped, added, lost } = admitted(state, shared, arrival);
   // Nothing goes for a listing that is older than what was told meanwhile: each definition moves the guard.
   if (added.length > 0 || dropped.length > 0 || !guard) {
-    const parts = [...chunks(added.flatMap((change) => writesOf(state.self, change)))];
+    const writes = added.flatMap((change) => writesOf(state.self, change));
+    const parts = [...chunks(writes)];
     const first = parts.shift();
     const guarded = first || !guard ? [{ key: keys.guard, value: state.self }, ...(first ?? [])] : [];
     const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
     if ((await commitAsMember(context, when, guarded)) === undefined) return false;
+    keysTold.push(...writes.map(({ key }) => key));
     for (const part of parts) await commitAsMember(context, [], part);
   }
   // What changed here meanwhile is judged anew.
@@ -175,46 +173,3 @@ async function cutOff(context: Context, network: string): Promise<void> {
 }
 
 const ids = (changes: readonly Change[], table: string) => changes.filter((c) => c.table === table).map(({ id }) => id);
-
-/** Cells that what is taken here is in, and that are not ours. */
-const outside = (state: State) =>
-  [...state.pools.keys()].flatMap((pool) => cellsInUse(state, pool).map((cell) => ({ pool, cell })));
-
-async function takeCells(context: Context): Promise<void> {
-  const {
-    host,
-    host: { state },
-  } = context;
-  for (const { pool, cell } of outside(state)) {
-    const key = keys.cell(pool, formatCidr(cell));
-    await commitAsMember(context, [{ key, revision: 0 }], [{ key, value: state.self }]);
-    const owned = await ownersOf(context, pool);
-    const [of] = usedOfOthers(state, pool, owned).flatMap((addr) => {
-      const other = owned.find((o) => o.peer !== state.self && contains(o.cell, addr));
-      return other ?? [];
-    });
-    if (!of) host.commit(cellsAsOwned(state, pool, owned));
-    else
-      fail(
-        'WEAVE_JOIN_REFUSED',
-        `this host and host ${await nameOf(context, of.peer)} both use addresses of ${formatCidr(of.cell)}: here ${usersOf(state, pool, of.cell)}`,
-      );
-  }
-}
-
-async function nameOf({ directory }: Context, peer: string): Promise<string> {
-  const { entries } = await directory.list(keys.peer(peer));
-  return entries.flatMap((entry) => peerIn(entry)?.name ?? [])[0] ?? peer;
-}
-
-function usersOf(state: State, pool: string, cell: Cidr): string {
-  const users = [...state.endpoints.values()].flatMap((e) =>
-    e.addresses
-      .filter((text) => overlaps(cell, single(cidr(text))))
-      .map((text) => {
-        const plain = formatAddress(cidr(text));
-        return `${plain} (${e.container?.name ?? e.id.slice(0, 12)})`;
-      }),
-  );
-  return users.length > 0 ? users.slice(0, 5).join(', ') : `the engine, of ${pool}`;
-}

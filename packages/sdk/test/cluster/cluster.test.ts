@@ -1,3 +1,4 @@
+import { keys } from '@weave/core';
 import { type MemoryDirectory, memoryDirectory } from '@weave/core/testing';
 import { type Test, test } from 'tap';
 import type { Endpoint } from '../../src/index.ts';
@@ -186,6 +187,75 @@ test('a host that has other things than the cluster is not let in, and left as i
     6000,
   );
   t.ok((await joining.here.networks.list()).some((n) => n.name === 'blue'));
+});
+
+/** A host with one network of the cluster's and one of its own, both in use. */
+async function lone(t: Test, address: string): Promise<Rig> {
+  const rig = await createRig();
+  t.teardown(() => rig[Symbol.asyncDispose]());
+  for (const name of ['mine', 'other']) rig.run(name);
+  await rig.here.attach({ container: 'mine' }, [address]);
+  await rig.here.networks.create({ name: 'own', subnets: [{ cidr: '10.20.0.0/24' }] });
+  await rig.here.attach({ container: 'other' }, [], { network: 'own' });
+  await rig.here.close();
+  return rig;
+}
+
+const refusal = async ({ here }: Rig): Promise<string> => {
+  await until(async () => !!(await here.status()).cluster?.problem, 'it says why');
+  return (await here.status()).cluster!.problem!;
+};
+const namesOn = async ({ here }: Rig) => (await here.networks.list()).map(({ name }) => name);
+
+test('who is refused leaves nothing behind', async (t) => {
+  const { all, directory } = await hosts(t, 1);
+  const [a] = all as [Member];
+  await attach(a, 'a1');
+  await a.rig.here.networks.create({ name: 'blue', subnets: [{ cidr: '10.9.0.0/24' }] });
+  const rig = await lone(t, '10.32.0.1/12');
+  const shared = () => directory.entries('/weave/').filter(({ key }) => !key.startsWith('/weave/definition/guard'));
+  const before = shared();
+  const joining = await rig.restart(directory.client());
+  t.teardown(() => joining[Symbol.asyncDispose]());
+  t.match(await refusal(joining), /both use addresses of 10\.32\.0\.0\/26: here 10\.32\.0\.1 \(mine\)/);
+  await joining.here.close();
+  t.strictSame(shared(), before, 'in the directory');
+  t.strictSame(await namesOn(a.rig), ['blue', 'weave'], 'nor with the others');
+  const again = await joining.restart();
+  t.teardown(() => again[Symbol.asyncDispose]());
+  t.strictSame(await namesOn(again), ['own', 'weave'], 'nor here');
+});
+
+test('who is refused as another was faster takes back what it told', async (t) => {
+  const { all, directory } = await hosts(t, 1);
+  const [a] = all as [Member];
+  const rig = await lone(t, '10.32.5.1/12');
+  const client = directory.client();
+  let isTold = false;
+  const joining = await rig.restart({
+    ...client,
+    async commit(transaction) {
+      const done = await client.commit(transaction);
+      const tells = transaction.writes.some((write) => 'key' in write && write.key.startsWith(keys.network('')));
+      if (tells && done && !isTold) {
+        isTold = true;
+        await attach(a, 'a1', '10.32.5.1/12');
+      }
+      return done;
+    },
+  });
+  t.teardown(() => joining[Symbol.asyncDispose]());
+  t.match(await refusal(joining), /both use addresses of 10\.32\.5\.0\/26/);
+  t.ok(isTold);
+  await joining.here.close();
+  await until(async () => !(await namesOn(a.rig)).includes('own'), 'the others have it not');
+  t.strictSame(
+    directory
+      .entries(keys.pool(''))
+      .map(({ key }) => key)
+      .filter((key) => key.includes('10.20')),
+    [],
+  );
 });
 
 test('a subnet that is used up is made larger, everywhere', async (t) => {

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import {
+  type Change,
+  type Clock,
+  createNetwork,
+  type Datapath,
+  DEFAULT_NETWORK,
+  DEFAULT_SUBNETS,
+  domainOf,
+  type HostStore,
+  isSame,
+  type Peer,
+  SELF,
+  type Self,
+  State,
+  SWITCH,
+} from '@weave/core';
+
+/** What is stored, of this host, or of a new one. */
+export function loadState(store: HostStore): State {
+  const records = store.load();
+  const known = records.find((c) => c.table === 'self')?.record as Self | undefined;
+  // Before there were others, the only peer was this host.
+  const self = known?.peer ?? records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
+  const state = new State(self);
+  state.apply(records);
+  return state;
+}
+
+/** This host, of which nothing is stored: it is new, or its store was lost, and then the kernel still has something. */
+export async function newPeer(id: string, datapath: Datapath): Promise<Peer> {
+  const [inSwitch] = await datapath.observe([{ netns: SWITCH }]);
+  const isNew = inSwitch?.links.every(({ name }) => name === 'lo');
+  return { id, name: hostname(), ...(isNew ? {} : { rebuilding: true }) };
+}
+
+export const defaultNetwork = (state: State, clock: Clock) =>
+  createNetwork(
+    state,
+    {
+      name: DEFAULT_NETWORK,
+      subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })),
+      options: { 'works.weave.gateway': 'none' },
+    },
+    { now: clock() },
+  ).changes;
+
+/** Which host this is, and what its containers are called, where that is news. */
+export function identified(state: State, wanted: string | undefined): Change[] {
+  const { domain: _, ...before } = state.selves.get(SELF) ?? { peer: state.self };
+  const record: Self = { ...before, ...(wanted === undefined ? {} : { domain: domainOf(wanted) }) };
+  return isSame(state.selves.get(SELF), record) ? [] : [{ table: 'self', id: SELF, record }];
+}
