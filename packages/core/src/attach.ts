@@ -20,6 +20,7 @@ export interface AttachTarget {
 /** What is not said stays as it is. */
 export interface AttachSettings {
   noMulticast?: boolean | undefined;
+  awaited?: boolean | undefined;
   hosts?: HostsEntries | undefined;
 }
 
@@ -41,7 +42,7 @@ export function attach(
   network: Network,
   target: AttachTarget,
   requests: readonly AddressRequest[],
-  { noMulticast, hosts }: AttachSettings = {},
+  { noMulticast, awaited, hosts }: AttachSettings = {},
 ) {
   const current = attachmentOf(state, network, target);
   const { addresses, granted } = grant(state, network, requests, current);
@@ -58,6 +59,7 @@ export function attach(
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: interfaceOf(current, network, target) },
     ...who,
     ...((noMulticast ?? current?.noMulticast) ? { noMulticast: true } : {}),
+    ...((awaited ?? current?.awaited) ? { awaited: true } : {}),
     ...withHosts(current?.hosts, hosts),
   };
   const changes: Change[] = isSame(current, endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];

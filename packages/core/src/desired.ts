@@ -159,8 +159,8 @@ function attachment(state: State, network: Network, endpoint: Endpoint, sandbox:
     ...(network.multicast && !endpoint.noMulticast
       ? [{ op: 'addRoute', netns, link, destination: MULTICAST_ROUTE, ifAbsent: true } as const]
       : []),
-    // Last, and nobody else's use for it is known: who waits for all of the above waits for this.
-    { op: 'setSysctl', netns, key: `net/ipv4/conf/${link}/tag`, value: '1' },
+    // Last: what waits for all of the above waits for this number, which the kernel keeps for whoever wants one.
+    ...(endpoint.awaited ? [{ op: 'setSysctl', netns, key: `net/ipv4/conf/${link}/tag`, value: '1' } as const] : []),
   ];
 }
 

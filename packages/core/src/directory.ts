@@ -65,7 +65,7 @@ export const cidrInKey = (key: string): string => nameInKey(key).replace('_', '/
 
 /** What other hosts are told of an endpoint; undefined while it is attached nowhere. */
 export function published(endpoint: Endpoint): Endpoint | undefined {
-  const { sandbox, ports: _, shard: __, noMulticast: ___, hosts: ____, ...rest } = endpoint;
+  const { sandbox, ports: _, shard: __, noMulticast: ___, awaited: _____, hosts: ____, ...rest } = endpoint;
   return sandbox ? rest : undefined;
 }
 

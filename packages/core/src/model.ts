@@ -148,6 +148,8 @@ export interface Endpoint {
   readonly ports?: readonly PublishedPort[];
   /** No route for multicast here, whatever the network gives. */
   readonly noMulticast?: true;
+  /** Its container's process waits until all of it is there. */
+  readonly awaited?: true;
   /** Its container's /etc/hosts has these. */
   readonly hosts?: HostsEntries;
   /** Lower case, with the domain, without the final dot; the container's own first. Empty: it is to have none. */

@@ -47,7 +47,6 @@ t.test('desired: networks on several hosts', async (t) => {
         address /proc/1/ns/net ethwe-blue 10.2.0.1/16
         address /proc/1/ns/net ethwe-blue fd02::1/64
         route /proc/1/ns/net ethwe-blue 224.0.0.0/4 if absent
-        sysctl /proc/1/ns/net net/ipv4/conf/ethwe-blue/tag 1
       entries/web
         neighbour switch wb‹blue› 10.2.0.1 5a:77:0a:02:00:01
         neighbour switch wb‹blue› fd02::1 5a:77:0a:02:00:01

@@ -131,12 +131,14 @@ t.test('what others are told of it', async (t) => {
   const hosts = { own: 'c1', others: ['10.2.1.9\tdb'] };
   const container = { id: 'c'.repeat(64), name: 'c1' };
   const target = { path: WEB, id: '4:1', container };
-  const attached = take(state, attach(state, weave, target, [], { noMulticast: true, hosts })).endpoint;
+  const attached = take(state, attach(state, weave, target, [], { noMulticast: true, awaited: true, hosts })).endpoint;
   t.strictSame(Object.keys(published(attached)!).sort(), [
     ...['addresses', 'container', 'id', 'mac', 'network', 'owner', 'peer'],
   ]);
   t.strictSame(attached.hosts, hosts);
-  t.notMatch(render(desiredEndpoint(state, attached).resources), '224.0.0.0', 'no multicast was asked for');
+  const listing = render(desiredEndpoint(state, attached).resources);
+  t.notMatch(listing, '224.0.0.0', 'no multicast was asked for');
+  t.match(listing, /sysctl \/proc\/1\/ns\/net net\/ipv4\/conf\/ethwe\/tag 1\n$/, 'what waits for it is told at last');
   const again = attach(state, weave, target, []);
   t.strictSame(again.changes, [], 'what is not said stays');
 });

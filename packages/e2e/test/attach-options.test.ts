@@ -99,7 +99,7 @@ test('several addresses at once: in the order of asking, the lowest that is free
   const says = async (words: string, stdout: string) =>
     t.equal(await host.weave(...words.split(' ')), stdout, `weave ${words}`);
   const shows = async (...addresses: string[]) =>
-    t.match(await host.weave('ps', 'many'), new RegExp(`^${id} ([0-9a-f]{2}:){5}[0-9a-f]{2} ${addresses.join(' ')}$`));
+    t.match(await host.weave('ps', id), new RegExp(`^${id} ([0-9a-f]{2}:){5}[0-9a-f]{2} ${addresses.join(' ')}$`));
   await says('attach 10.2.1.1/24 net:10.32.1.0/24 10.2.2.1/24 many', '10.2.1.1 10.32.1.1 10.2.2.1');
   await shows('10.2.1.1/24', '10.32.1.1/24', '10.2.2.1/24');
   await says('attach net:10.32.1.0/24 many 10.2.2.1/24', '10.32.1.1 10.2.2.1');

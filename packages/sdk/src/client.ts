@@ -17,5 +17,5 @@ export { type ConnectOptions, connect } from './connect.ts';
 export { type Link, linksOf, OVERLAY } from './links.ts';
 export { RUN_DIR, SOCKET, STATE_DIR } from './paths.ts';
 export { VERSION } from './version.ts';
-export { WAIT } from './wait.ts';
+export { WAIT, WAITS_AT } from './wait.ts';
 export type * from './weave.ts';

@@ -1,11 +1,15 @@
 import { asWeaveError, isFileLimit, MOST_NAMES, type Service, WeaveError } from '@weave/core';
 import Docker from 'dockerode';
+import { WAIT, WAITS_AT } from './wait.ts';
 import type { EngineContainer } from './weave.ts';
 
 /** What attaching needs of a container engine. */
 export interface Engine {
-  /** By name or id; with what it calls itself, as in /etc/hosts. WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE. */
-  container(nameOrId: string): Promise<EngineContainer & { names?: string }>;
+  /**
+   * By name or id; with what it calls itself, as in /etc/hosts, and whether its process waits for its interface.
+   * WEAVE_CONTAINER_NOT_FOUND, WEAVE_ENGINE_UNREACHABLE.
+   */
+  container(nameOrId: string): Promise<EngineContainer & { names?: string; waits?: boolean }>;
 }
 
 /** Docker's API at DOCKER_HOST, or its default socket. Connects only when asked something. */
@@ -15,7 +19,9 @@ export function dockerEngine(docker = new Docker()): Engine {
       try {
         const info = await docker.getContainer(nameOrId).inspect();
         const { Hostname, Domainname } = info.Config;
-        return { ...engineContainer(info), names: Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname };
+        const names = Domainname ? `${Hostname}.${Domainname} ${Hostname}` : Hostname;
+        const waits = info.Mounts.some(({ Destination, Source }) => Destination === WAITS_AT && Source.endsWith(WAIT));
+        return { ...engineContainer(info), names, waits };
       } catch (error) {
         throw engineError(error, `container ${nameOrId}`);
       }

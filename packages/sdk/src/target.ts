@@ -5,14 +5,14 @@ import type { EngineContainer, Target } from './weave.ts';
 
 export const netnsOf = (pid: number): string => `/proc/${pid}/ns/net`;
 
-/** `names`: what a container calls itself. */
-export type NamedTarget = AttachTarget & { names?: string };
+/** `names`: what a container calls itself; `waits`: whether its process waits to be attached. */
+export type NamedTarget = AttachTarget & { names?: string; waits?: boolean };
 
 /** The namespace behind what a user named. It must be there, and not be the host's own. */
 export async function resolveTarget(datapath: Datapath, engine: Engine, target: Target): Promise<NamedTarget> {
   if ('container' in target) {
-    const { names, ...container } = await engine.container(target.container);
-    return { ...containerTarget(datapath, container), ...(names ? { names } : {}) };
+    const { names, waits = false, ...container } = await engine.container(target.container);
+    return { ...containerTarget(datapath, container), ...(names ? { names } : {}), waits };
   }
   const path = 'pid' in target ? netnsOf(target.pid) : target.netns;
   const id = datapath.netnsId(path);

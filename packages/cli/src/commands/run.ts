@@ -8,6 +8,7 @@ import {
   isWeaveError,
   parseAddressRequest,
   WAIT,
+  WAITS_AT,
   type Weave,
   WeaveError,
 } from '@weave/sdk/client';
@@ -118,7 +119,7 @@ async function dnsArgs(weave: Weave, { options, isShared }: DockerRun): Promise<
 
 /** The engine's own init is replaced by what waits for the interface. */
 const held = ({ stateDir }: RunOptions, { init }: DockerRun): string[] => [
-  ...['--init', '--mount', `type=bind,source=${join(stateDir, WAIT)},target=/sbin/docker-init,readonly`],
+  ...['--init', '--mount', `type=bind,source=${join(stateDir, WAIT)},target=${WAITS_AT},readonly`],
   ...(init ? ['--env', 'WEAVE_INIT=1'] : []),
 ];
 

@@ -80,7 +80,11 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
   };
 }
 
-function settingsOf({ names, container }: NamedTarget, options: AttachOptions, others: string[]): AttachSettings {
+function settingsOf(
+  { names, container, waits }: NamedTarget,
+  options: AttachOptions,
+  others: string[],
+): AttachSettings {
   const { multicast, rewriteHosts: own = false } = options;
   const isNamed = own || others.length > 0;
   if (isNamed && !container)
@@ -89,6 +93,7 @@ function settingsOf({ names, container }: NamedTarget, options: AttachOptions, o
     });
   return {
     ...(multicast === false ? { noMulticast: true } : {}),
+    ...(waits ? { awaited: true } : {}),
     ...(isNamed ? { hosts: { ...(own && names ? { own: names } : {}), others } } : {}),
   };
 }
