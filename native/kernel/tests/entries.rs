@@ -8,8 +8,8 @@ mod lab;
 
 use std::{thread::sleep, time::Duration};
 
-use lab::{Container, Host, MTU, address, attach, pair};
-use weave_kernel::{Op, Peer, Veth, Vxlan};
+use lab::{Container, Host, MTU, address, attach, cable, pair};
+use weave_kernel::{Op, Veth, Vxlan};
 
 const FAR: &str = "02:00:00:00:0b:0b";
 
@@ -195,21 +195,7 @@ fn a_bridge_without_ipv6_takes_no_neighbour_of_it() {
 #[test]
 fn arp_and_nd_for_the_known_are_answered_locally() {
     let (one, two) = (Host::with_bridge(), Host::with_bridge());
-    let cable = Veth {
-        netns: "host".to_owned(),
-        name: "eth0".to_owned(),
-        mtu: 1500,
-        up: true,
-        peer: Peer {
-            netns: two.container.path.clone(),
-            name: "eth0".to_owned(),
-            mtu: 1500,
-            up: true,
-            ..Peer::default()
-        },
-        ..Veth::default()
-    };
-    one.apply_all(vec![Op::AddVeth(cable)]);
+    one.apply_all(vec![cable(&two)]);
     let (a, b) = (Container::new(), Container::new());
     one.apply_all(attach("va", &a, 2));
     two.apply_all(attach("vb", &b, 3));

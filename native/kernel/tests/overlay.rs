@@ -5,8 +5,8 @@
 
 mod lab;
 
-use lab::{Container, Host, MTU, address, attach};
-use weave_kernel::{Op, Peer, Veth, Vxlan};
+use lab::{Container, Host, MTU, address, attach, cable};
+use weave_kernel::{Op, Vxlan};
 
 const FLOOD: &str = "00:00:00:00:00:00";
 
@@ -51,23 +51,8 @@ fn neighbour(container: &Container, address: &str, mac: &str) -> Op {
 
 /// `eth0` of both hosts, `192.168.7.1` and `.2`, `fd07::1` and `::2`.
 fn underlay(one: &Host, two: &Host) {
-    let cable = Veth {
-        netns: "host".to_owned(),
-        name: "eth0".to_owned(),
-        mtu: 1500,
-        up: true,
-        peer: Peer {
-            netns: two.container.path.clone(),
-            name: "eth0".to_owned(),
-            mtu: 1500,
-            master: None,
-            up: true,
-            ..Peer::default()
-        },
-        ..Veth::default()
-    };
     one.apply_all(vec![
-        Op::AddVeth(cable),
+        cable(two),
         address("host", "eth0", "192.168.7.1/24"),
         address("host", "eth0", "fd07::1/64"),
     ]);

@@ -234,6 +234,25 @@ pub fn route(netns: &str, link: &str, destination: &str, gateway: Option<&str>) 
     }
 }
 
+/// `eth0` of two hosts, from the one that makes it to the other.
+pub fn cable(to: &Host) -> Op {
+    let (name, mtu) = ("eth0".to_owned(), 1500);
+    Op::AddVeth(Veth {
+        netns: "host".to_owned(),
+        name: name.clone(),
+        mtu,
+        up: true,
+        peer: Peer {
+            netns: to.container.path.clone(),
+            name,
+            mtu,
+            up: true,
+            ..Peer::default()
+        },
+        ..Veth::default()
+    })
+}
+
 pub fn delete_link(netns: &str, name: &str) -> Op {
     Op::DeleteLink {
         netns: netns.to_owned(),
