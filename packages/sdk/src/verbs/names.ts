@@ -21,9 +21,10 @@ export function nameVerbs(host: Host, company: Company, engine: Engine): Weave['
   async function list({ of }: { of?: string | undefined } = {}): Promise<NameEntry[]> {
     const endpoints = of === undefined ? state.endpoints.values() : one(state.endpoints.get(of));
     const names = of === undefined ? state.names : one(state.names.get(of)).map((each) => [of, each] as const);
-    return [...[...endpoints].flatMap(entriesOf(state)), ...[...names].map(entryOf)].filter(({ peer }) =>
-      isHeard(peer),
-    );
+    const all = [...[...endpoints].flatMap(entriesOf(state)), ...[...names].map(entryOf)];
+    // Other hosts, and this one before it was started anew, may have another domain.
+    const isOurs = ({ name }: NameEntry) => state.domain !== undefined && name.endsWith(`.${state.domain}`);
+    return all.filter((entry) => isHeard(entry.peer) && isOurs(entry));
   }
 
   /** The container that is meant, and the addresses: those that were said, or all that it has. */
