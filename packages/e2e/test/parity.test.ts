@@ -72,6 +72,7 @@ test('700: status and report say the same', async (t) => {
   await bare(b, 'c3');
   const address = await b.weave('attach', 'c3');
   await b.exec(`until docker exec c3 ping -c1 -W1 10.32.0.1; do :; done`, { timeoutMs: 20_000 });
+  await a.exec('until weave status connections | grep -q mtu=; do sleep 0.1; done', { timeoutMs: 20_000 });
   for (const host of lab.hosts) await agree(t, host);
   t.match(label(await a.weave('status'), 'Connections'), /^1 \(1 established\)$/);
   const name = await b.weave('report', '-f', '{{.Router.Name}}');
@@ -147,8 +148,10 @@ test('containers do not reach it', async (t) => {
   const gateway = await a.docker('network', 'inspect', '--format', '{{(index .IPAM.Config 0).Gateway}}', 'own');
   await a.docker('run', '-d', '--name', 'in-own', '--net', 'own', 'busybox', 'sleep', '3600');
   await a.docker('run', '-d', '--name', 'in-bridge', ...ROUTING, 'busybox', 'sleep', '3600');
-  const tries = (container: string, to: string) =>
-    a.exec(['docker', 'exec', container, 'wget', '-q', '-T', '2', '-O', '-', to], { allowFail: true });
+  const tries = async (container: string, host: string, port: number) => {
+    const command = `{ printf 'GET /status HTTP/1.0\\r\\n\\r\\n'; sleep 1; } | nc -w 2 ${host} ${port}`;
+    return (await a.exec(['docker', 'exec', container, 'sh', '-c', command], { allowFail: true })).stdout;
+  };
   const docker0 = (await a.exec("ip -4 -o addr show docker0 | awk '{print $4}' | cut -d/ -f1")).stdout.trim();
   const places = [
     ['in-own', gateway],
@@ -158,8 +161,7 @@ test('containers do not reach it', async (t) => {
   ] as const;
   for (const [container, host] of places)
     for (const port of [6782, 6784]) {
-      const { code, stdout } = await tries(container, `http://${host}:${port}/status`);
-      t.strictSame([code === 0, stdout], [false, ''], `${container} on ${host}:${port}`);
+      t.equal(await tries(container, host, port), '', `${container} on ${host}:${port}`);
     }
   // As others have it set: the kernel takes packets for 127.0.0.1 from outside.
   await a.exec('sysctl -qw net.ipv4.conf.docker0.route_localnet=1');
@@ -176,8 +178,7 @@ test('containers do not reach it', async (t) => {
   });
   t.equal(reached.stdout, 'anybody', 'whoever listens there is reached');
   for (const port of [6782, 6784]) {
-    const { code, stdout } = await tries('in-bridge', `http://127.0.0.1:${port}/status`);
-    t.strictSame([code === 0, stdout], [false, ''], `but not weave, on port ${port}`);
+    t.equal(await tries('in-bridge', '127.0.0.1', port), '', `but not weave, on port ${port}`);
   }
 });
 
