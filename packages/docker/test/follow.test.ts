@@ -395,7 +395,7 @@ test('what was attached follows its container', async (t) => {
     ['renamed', netns(911), '10.32.0.1/12'],
     ['c2', netns(902), '10.32.0.2/12'],
   ]);
-  t.match(
+  t.match(rig.datapath.listing(), /^\/proc\/911\/ns\/net\n.* ethwe /m, 'the interface is in the new run');
     rig.datapath.listing(),
     /^ *\/proc\/911\/ns\/net\n(?: {4}.*\n)* {4}veth ethwe /m,
     'the interface is in the new run',
