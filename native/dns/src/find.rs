@@ -113,10 +113,10 @@ fn find_name<'a>(
     authority: impl Fn() -> Authority,
 ) -> Finding<'a> {
     let scope = table.scopes.of(wanted.asker);
-    if first_label(wanted.key).starts_with(b"_") {
-        return find_service(table, wanted, scope, found, authority());
-    }
     let Some(entries) = table.get(wanted.key, scope) else {
+        if first_label(wanted.key).starts_with(b"_") {
+            return find_service(table, wanted, scope, found, authority());
+        }
         return Finding::Absent(authority());
     };
     if wanted.rtype == Rtype::SRV {

@@ -28,7 +28,8 @@ pub struct Table {
 #[derive(Default)]
 struct Node {
     entries: Vec<Arc<Entry>>,
-    below: usize,
+    /// How many, by the network that they are on.
+    below: HashMap<Option<Box<str>>, usize>,
 }
 
 /// Changes what is answered from. All that was known is replaced by what was made beside it: nobody waits for that.
@@ -82,7 +83,8 @@ impl Table {
         self.forget(&entry.id);
         let entry = Arc::new(entry);
         for above in suffixes(&entry.key).skip(1) {
-            self.node(above).below += 1;
+            let below = &mut self.node(above).below;
+            *below.entry(entry.network.clone()).or_default() += 1;
         }
         self.node(&entry.key).entries.push(entry.clone());
         for address in &entry.addresses {
@@ -107,7 +109,14 @@ impl Table {
             node.entries.retain(|known| !Arc::ptr_eq(known, &entry));
         });
         for above in suffixes(&entry.key).skip(1) {
-            self.release(above, |node| node.below -= 1);
+            self.release(above, |node| {
+                if let Some(count) = node.below.get_mut(&entry.network) {
+                    *count -= 1;
+                    if *count == 0 {
+                        node.below.remove(&entry.network);
+                    }
+                }
+            });
         }
         for address in &entry.addresses {
             if let Some(named) = self.reverse.get_mut(address) {
@@ -122,7 +131,7 @@ impl Table {
     fn release(&mut self, key: &[u8], change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.names.get_mut(key) {
             change(node);
-            if node.entries.is_empty() && node.below == 0 {
+            if node.entries.is_empty() && node.below.is_empty() {
                 self.names.remove(key);
             }
         }
@@ -137,7 +146,9 @@ impl Table {
         let node = self.names.get(key)?;
         let seen = move |entry: &&Arc<Entry>| scope.sees(entry.network.as_deref());
         let entries = node.entries.iter().filter(seen).map(Arc::as_ref);
-        let exists = node.below > 0 || entries.clone().next().is_some();
+        let mut below = node.below.keys();
+        let exists =
+            entries.clone().next().is_some() || below.any(|network| scope.sees(network.as_deref()));
         exists.then_some(entries)
     }
 

@@ -25,6 +25,11 @@ export const silentIpv6 = (bridge: string): Resource[] =>
     ['disable_ipv6', '0'],
   ].map(([key, value]) => ({ op: 'setSysctl', netns: SWITCH, key: `net/ipv6/conf/${bridge}/${key}`, value: value! }));
 
+/** What comes in by a bridge from an address to which it does not lead back is not heard: who asks is told by it. */
+const heard = (bridge: string): Resource => ({
+  ...{ op: 'setSysctl', netns: SWITCH, key: `net/ipv4/conf/${bridge}/rp_filter`, value: '1' },
+});
+
 /** On a network's first bridge: the address, and the way back to who asked. */
 export function desiredDns(state: State, network: Network): Resource[] {
   if (state.domain === undefined) return [];
@@ -33,6 +38,7 @@ export function desiredDns(state: State, network: Network): Resource[] {
   const families = ([4, 6] as const).filter((family) => subnets.some((text) => cidr(text).family === family));
   return [
     ...(answersIpv6(state, network) ? silentIpv6(link) : []),
+    ...(families.includes(4) ? [heard(link)] : []),
     ...families.map(
       (family): Resource => ({ op: 'addAddress', netns: SWITCH, link, address: hostRoute(DNS_ADDRESS[family]) }),
     ),

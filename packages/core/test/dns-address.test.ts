@@ -44,12 +44,14 @@ t.test('desired: the address on each bridge, the way back, and the way there', a
         sysctl switch net/ipv6/conf/wb‹blue›/addr_gen_mode 1
         sysctl switch net/ipv6/conf/wb‹blue›/accept_ra 0
         sysctl switch net/ipv6/conf/wb‹blue›/disable_ipv6 0
+        sysctl switch net/ipv4/conf/wb‹blue›/rp_filter 1
         address switch wb‹blue› 169.254.53.53/32
         address switch wb‹blue› fd77:6561:7665:53::53/128
         route switch wb‹blue› 10.2.0.0/16
         route switch wb‹blue› fd02::/64
       network/red
         bridge switch wb‹red› 52:e2:69:ba:08:1d mtu 1430 "weave red 10.4.0.0/16"
+        sysctl switch net/ipv4/conf/wb‹red›/rp_filter 1
         address switch wb‹red› 169.254.53.53/32
         route switch wb‹red› 10.4.0.0/16
       endpoint/web

@@ -100,6 +100,17 @@ test('names, and what is not one', async (t) => {
   t.equal(await status(host, 'web', 'inner-1.weave.local'), 'NXDOMAIN');
 });
 
+test('who says to be of another network is told nothing of it', async (t) => {
+  const as = async (source: string, name: string) => {
+    const own = `${source}/32 dev ethwe0`;
+    const asking = `dig +short +time=1 +tries=1 -b ${source} @${DNS} ${name}.weave.local`;
+    return within(host, 'inner-1', `ip addr add ${own}; ${asking}; ip addr del ${own}`);
+  };
+  t.match(await as('10.52.0.99', 'inner-2'), /^10\.52\.0\./, 'of its own');
+  t.notMatch(await as('10.50.0.99', 'web'), '10.50.0.4', 'of that one');
+  t.notMatch(await as('192.0.2.1', 'web'), '10.50.0.4', 'of none');
+});
+
 test('the resolvers that programs have: glibc, musl, busybox', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'weave-musl-'));
   t.teardown(() => rmSync(dir, { recursive: true }));

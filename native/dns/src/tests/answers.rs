@@ -254,6 +254,17 @@ fn services_have_the_ports_that_were_meant() {
 }
 
 #[test]
+fn a_name_may_begin_as_a_service_does() {
+    let bench = Bench::new(Changes {
+        names: vec![name("own", "_own", None, &["10.0.0.1"])],
+        ..Changes::default()
+    });
+    for text in ["_own", "_own.weave.local"] {
+        assert_eq!(bench.ask(text, Rtype::A, HOST).records(), ["10.0.0.1"]);
+    }
+}
+
+#[test]
 fn everything_goes_without_a_trace() {
     let mut bench = bench();
     bench.update(Changes {

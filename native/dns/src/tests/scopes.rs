@@ -10,6 +10,7 @@ fn bench() -> Bench {
             name("b", "web", Some("blue"), &["10.1.0.1", "fd00:1::1"]),
             name("r", "web", Some("red"), &["10.2.0.1"]),
             name("r2", "db", Some("red"), &["10.2.0.2"]),
+            name("r3", "cart.shop.weave.local", Some("red"), &["10.2.0.3"]),
             name("n", "any", None, &["203.0.113.1"]),
         ],
         askers: vec![asker("10.1.0.9", &["blue", "red"])],
@@ -46,6 +47,15 @@ fn what_cannot_be_reached_does_not_exist() {
     );
     assert_eq!(
         rcode("db.weave.local", Rtype::A, "10.2.0.5"),
+        Rcode::NOERROR
+    );
+    // Nor because of what is below it.
+    assert_eq!(
+        rcode("shop.weave.local", Rtype::A, "10.1.0.5"),
+        Rcode::NXDOMAIN
+    );
+    assert_eq!(
+        rcode("shop.weave.local", Rtype::A, "10.2.0.5"),
         Rcode::NOERROR
     );
     // It has one, but not for this asker.
