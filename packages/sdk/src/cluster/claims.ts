@@ -1,6 +1,6 @@
 import { type Change, type Endpoint, keys, unpooled, WeaveError, type Write } from '@weave/core';
 import { inBackground } from '../log.ts';
-import { type Context, chunks, commitAsMember, isThere, settled, unreachable } from './context.ts';
+import { type Context, chunks, commitAsMember, isThere, inStep, settled, unreachable } from './context.ts';
 import type { Definitions } from './definitions.ts';
 import { giveUp } from './give-up.ts';
 
@@ -61,6 +61,7 @@ export function createClaims(context: Context, definitions: Pick<Definitions, 'a
 
   async function take(list: readonly string[] = missing()): Promise<void> {
     await settled(context);
+    await inStep(context);
     const [first] = await inTurn(() => tryAll(list));
     timers.after(UNUSED_MS, () => release(list));
     if (first) throw inUse(...first);

@@ -119,6 +119,18 @@ export async function settled({ timers, settlesAt }: Context): Promise<void> {
   if (left > 0) await new Promise<void>((wake) => timers.after(left, wake));
 }
 
+/** How long a verb waits for a directory that may just be on its way: this host, or who serves it, began a moment ago. */
+const PATIENCE_MS = 5000;
+const LOOK_MS = 50;
+
+/** Until this host is in step with its directory, or has waited long enough. */
+export async function inStep(context: Context): Promise<void> {
+  const { timers } = context;
+  const end = timers.now() + PATIENCE_MS;
+  while ((!context.reachable || context.fence === 0) && timers.now() < end)
+    await new Promise<void>((look) => timers.after(LOOK_MS, look));
+}
+
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);
 
 /** In parts that fit into one transaction, beside a few conditions. */
