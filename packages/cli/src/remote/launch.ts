@@ -10,6 +10,7 @@ import { containerName, containerOptions, findDaemon, lastWords, RUN_DIR_VARIABL
 import { dialDaemon } from './dial.ts';
 import { dockerArguments } from './docker-arguments.ts';
 import { ask, engineFailure, openEngine } from './engine.ts';
+import { mustBeShared } from './shared.ts';
 
 /** What the daemon is to be told, made of the command line of launch. */
 export interface DaemonLine {
@@ -26,17 +27,19 @@ export interface LaunchPlan {
 export async function launchContainer({ options, line }: LaunchPlan): Promise<string> {
   const docker = await openEngine();
   const extra = dockerArguments();
+  const { stateDir, runDir, pluginDir, restart = true } = options;
+  const dirs = [stateDir, runDir, pluginDir];
+  mustBeShared(options, [...dirs, ...extra.volumes.flatMap((volume) => volume.split(':')[1] ?? [])]);
   await makeRoom(docker);
   const image = await ensureImage(docker);
   const files = storeFiles(options);
   const { words, secrets } = line({ ...options, ...files.options });
-  const { stateDir, runDir, pluginDir, restart = true } = options;
   const plan = {
     image,
     role: 'daemon' as const,
     command: ['daemon', ...words],
     env: { ...passedOn(), ...secrets, MALLOC_ARENA_MAX: '1', [RUN_DIR_VARIABLE]: runDir },
-    dirs: [stateDir, runDir, pluginDir],
+    dirs,
     restart: restart ? 'always' : 'no',
   };
   return withProgress('launching weave', async () => {
