@@ -7,6 +7,7 @@ const ALONE = new Set([
   ...['--tty', '--use-api-socket'],
 ]);
 const SHORT_ALONE = 'ditPq';
+const OFF = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
 
 export interface DockerRun {
   /** All of it but what asks for an init process, or not. */
@@ -15,6 +16,8 @@ export interface DockerRun {
   options: string[];
   /** Of another container it has the network namespace. */
   isShared: boolean;
+  /** Its /etc/hosts too. */
+  isReadOnly: boolean;
   init: boolean;
   detached: boolean;
   /** Where the client shall write the container's id. */
@@ -33,13 +36,13 @@ export function parseDockerRun(words: readonly string[]): DockerRun {
   const options = optionsOf(words);
   for (const { name, value } of options) refuse(name, value);
   const last = (...names: string[]) => options.findLast(({ name }) => names.includes(name));
-  const isOn = (option: Option | undefined) =>
-    option !== undefined && !['false', '0', 'f'].includes(option.value ?? '');
+  const isOn = (option: Option | undefined) => option !== undefined && !OFF.includes(option.value ?? '');
   const cidfile = last('--cidfile')?.value;
   return {
     words: withoutInit(words, options),
     options: words.slice(0, sizeOf(options)),
     isShared: options.some(({ name, value }) => isNetwork(name) && value?.startsWith('container:')),
+    isReadOnly: isOn(last('--read-only')),
     init: isOn(last('--init')),
     detached: isOn(last('--detach', '-d')),
     ...(cidfile ? { cidfile } : {}),

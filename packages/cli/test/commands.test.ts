@@ -450,7 +450,8 @@ test('attach, ps, detach', async (t) => {
   await prints(t, ['detach', '10.2.1.9/24', 'c1'], '10.2.1.9');
   await prints(t, ['detach', 'c1'], '10.32.0.1 fd77:6561:7665::1');
   t.same(await json('detach', '--network', 'green', 'c1'), { addresses: ['10.3.0.1/24'] });
-  await prints(t, ['detach', 'c2'], '10.2.1.1 fd00:2::1 10.32.5.1');
+  await prints(t, ['detach', 'FD00:2:0::1/64', 'c2'], 'fd00:2::1');
+  await prints(t, ['detach', 'c2'], '10.2.1.1 10.32.5.1');
   await prints(t, ['detach', '/run/netns/bare'], '10.2.1.7');
   await prints(t, ['network', 'rm', 'green'], 'green');
   await prints(t, ['ps'], '');

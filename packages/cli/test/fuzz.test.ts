@@ -1,4 +1,19 @@
 import { type Test, test } from 'tap';
+import {
+  ADDRESSES,
+  BRIDGES,
+  CHARACTERS,
+  CONTAINERS,
+  DOCKER_WORDS,
+  GATEWAYS,
+  NAMES,
+  NETWORKS,
+  OPTIONS,
+  PLAIN_ADDRESSES,
+  RUN_MISTAKES,
+  SUBNETS,
+  TEMPLATES,
+} from './fuzz-words.ts';
 import { createLiveRig } from './live-rig.ts';
 import { createRig, type Result, type Rig, TRACE } from './rig.ts';
 
@@ -27,138 +42,6 @@ const chance = (of: number) => random() < of;
 const one = <T>(list: readonly T[]): T => list[below(list.length)]!;
 const several = <T>(most: number, make: () => T): T[] => Array.from({ length: below(most + 1) }, make);
 
-const NETWORKS = [
-  'weave',
-  'blue',
-  'red',
-  'green',
-  'nosuch',
-  'aaaaaaaaaaaa',
-  '-',
-  '..',
-  'b/ue',
-  'ï',
-  'x'.repeat(64),
-  'x'.repeat(300),
-];
-const CONTAINERS = [
-  'c1',
-  'c2',
-  'c3',
-  'c4',
-  'nosuch',
-  'pid:1',
-  'pid:999999999',
-  'pid:x',
-  '/run/netns/bare',
-  '/no/such',
-  '/',
-  'c 1',
-];
-const ADDRESSES = [
-  ...[
-    '10.32.0.5/12',
-    '10.2.1.1/24',
-    '10.2.1.2/24',
-    'ip:10.2.1.3/24',
-    '10.3.0.9/16',
-    '10.2.1.0/24',
-    '10.2.1.1/33',
-    '10.2.1.1',
-  ],
-  ...[
-    'fd00:2::1/64',
-    'fd00:2::2/64',
-    'ip:fd00::1/64',
-    'fd00::/64',
-    'fe80::1/64',
-    'ff02::1/64',
-    'fd00::g/64',
-    '::/0',
-    '::1/128',
-  ],
-  ...[
-    'net:default',
-    'net:10.32.5.0/24',
-    'net:10.32.5.1/24',
-    'net:10.99.0.0/16',
-    'net:fd77:6561:7665::/64',
-    'net:',
-    'net:x',
-    'ip:',
-  ],
-  ...[
-    '0.0.0.0/0',
-    '127.0.0.1/8',
-    '224.0.0.1/4',
-    '256.1.1.1/8',
-    '010.2.1.1/24',
-    '10.2.1.1/-1',
-    '10.2.1.1/1e1',
-    '10.2.1/24',
-    '/24',
-  ],
-];
-const SUBNETS = [
-  '10.2.0.0/16',
-  '10.3.0.0/16',
-  '10.4.0.0/24',
-  '10.32.0.0/16',
-  'fd00:2::/64',
-  '10.2.0.1/16',
-  '10.2.0.0/33',
-  'x',
-  '/',
-  '::/0',
-  '0.0.0.0/0',
-];
-const GATEWAYS = ['10.2.0.1', '10.3.0.9', '10.4.0.0', 'fd00:2::1', '10.2.0.1/16', 'x', '::'];
-const OPTIONS = [
-  'mtu=1400',
-  'mtu=12',
-  'mtu',
-  '=',
-  'works.weave.multicast',
-  'works.weave.multicast=maybe',
-  'colour=red',
-  '__proto__=1',
-  'constructor=1',
-];
-const TEMPLATES = [
-  '{{.Router.Name}}',
-  '{{range .Router.Peers}}{{.Name}}{{end}}',
-  '{{json .IPAM}}',
-  '{{printf "%9d|%s" .Router.Port .Router}}',
-  '{{',
-  '{{.Nope}}',
-  '{{end}}',
-  '{{index .Router.Peers 9}}',
-  '{{$x}}',
-];
-const CHARACTERS = [
-  '',
-  ' ',
-  '\n',
-  '\t',
-  '"',
-  "'",
-  '\\',
-  '%s',
-  '$(x)',
-  '{',
-  '/',
-  ':',
-  '.',
-  '=',
-  '-',
-  '\u001b[31m',
-  'é',
-  '😀',
-  '\u202e',
-  '0',
-  'z',
-];
-
 /** Now and then with a mistake in it. */
 function mistaken(word: string): string {
   if (!chance(0.12)) return word;
@@ -172,6 +55,17 @@ const option = (name: string, values: readonly string[]) =>
 const makers: Record<string, () => string[]> = {
   attach: () => words(),
   detach: () => words(),
+  expose: () => [...onNetwork(), ...named(), ...(chance(0.2) ? ['--without-masquerade'] : []), ...addresses()],
+  hide: () => [...onNetwork(), ...addresses()],
+  'attach-bridge': () => [
+    ...onNetwork(),
+    ...(chance(0.3) ? ['--remove'] : []),
+    ...several(1, () => mistaken(one(BRIDGES))),
+  ],
+  'dns-add': () => [...several(2, () => mistaken(one(PLAIN_ADDRESSES))), ...containers(), ...named()],
+  'dns-remove': () => [...named(), ...containers(), ...several(2, () => mistaken(one(PLAIN_ADDRESSES)))],
+  'dns-lookup': () => several(1, () => mistaken(one(NAMES))),
+  'dns-args': () => several(4, () => mistaken(one(DOCKER_WORDS))),
   'network create': () => [
     ...several(2, () => option('--subnet', SUBNETS)).flat(),
     ...(chance(0.3) ? option('--gateway', GATEWAYS) : []),
@@ -184,7 +78,7 @@ const makers: Record<string, () => string[]> = {
   'network inspect': () => several(2, () => mistaken(one(NETWORKS))),
   'network rm': () => several(3, () => mistaken(one(NETWORKS))),
   network: () => several(2, () => one(NETWORKS)),
-  ps: () => [...(chance(0.3) ? option('--network', NETWORKS) : []), ...several(2, () => mistaken(one(CONTAINERS)))],
+  ps: () => [...onNetwork(), ...several(2, () => mistaken(one(CONTAINERS)))],
   status: () => several(1, () => one([...NETWORKS, 'peers', 'ipam', 'connections', 'targets'])),
   version: () => [],
   report: () => (chance(0.8) ? option(one(['-f', '--format']), TEMPLATES) : []),
@@ -196,11 +90,28 @@ const makers: Record<string, () => string[]> = {
   '': () => [mistaken(one(['attach', '--help', '--version', 'bogus', '--', '-', '']))],
 };
 
+const addresses = () => several(3, () => mistaken(one(ADDRESSES)));
+const containers = () => several(1, () => mistaken(one(CONTAINERS)));
+const onNetwork = () => (chance(0.3) ? option('--network', NETWORKS) : []);
+const named = () => (chance(0.6) ? option(one(['-h', '--hostname']), NAMES) : []);
+
 function words(): string[] {
-  const list = [...several(3, () => mistaken(one(ADDRESSES))), ...(chance(0.95) ? [mistaken(one(CONTAINERS))] : [])];
+  const list = [...addresses(), ...(chance(0.95) ? [mistaken(one(CONTAINERS))] : [])];
   if (chance(0.2)) list.reverse();
-  return [...(chance(0.3) ? option('--network', NETWORKS) : []), ...list];
+  return [...onNetwork(), ...list];
 }
+
+/** These run docker once their words are right, and so always come with a mistake. */
+const DOCKER: Record<string, () => string[]> = {
+  run: () => [
+    ...several(2, () => one(['10.2.1.1/24', 'net:default', '--without-dns', '--no-rewrite-hosts'])),
+    ...one(RUN_MISTAKES),
+    ...several(3, () => one(DOCKER_WORDS)),
+    'busybox',
+  ],
+  start: () => [...addresses(), one(['pid:1', '/run/netns/bare', '10.2.1.1'])],
+  restart: () => one([[], ['c1', 'c2'], ['c1', '10.2.1.1/24']]),
+};
 
 /** These would end or start a daemon: they come with a mistake that the parser finds first. */
 const DANGEROUS = ['launch --local', 'daemon', 'stop', 'reset'];
@@ -219,6 +130,10 @@ function line(runDir: string): Line {
   ];
   if (chance(0.05))
     return { args: [...one(DANGEROUS).split(' '), one(['--no-such', '-z', 'surplus']), ...common], json: false };
+  if (chance(0.05)) {
+    const command = one(Object.keys(DOCKER));
+    return { args: [command, ...(json ? ['--json'] : []), ...DOCKER[command]!()], json: false };
+  }
   const command = one(Object.keys(makers));
   const args = [...command.split(' ').filter(Boolean), ...common, ...makers[command]!()];
   if (chance(0.03)) args.push('--run-dir', `${runDir}/${one(['nowhere', '', 'x'.repeat(120), 'daemon'])}`);
@@ -278,7 +193,7 @@ async function fuzz(t: Test, rig: Fuzzed): Promise<void> {
 }
 
 test(`${LINES} lines of seed ${SEED}`, async (t) => {
-  await using rig = await createRig();
+  await using rig = await createRig({ domain: 'weave.local' });
   for (const n of [1, 2, 3, 4]) rig.addContainer(n);
   rig.datapath.addNamespace('/run/netns/bare');
   await fuzz(t, rig);

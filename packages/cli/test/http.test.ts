@@ -185,6 +185,9 @@ test('what fails', async (t) => {
   });
   t.match(await ask(at, '/forget?peer=x', { method: 'POST' }), { status: 500, text: /^a bug\n$/ });
   t.match(await ask(at, '/peer/x', { method: 'DELETE' }), { status: 200, text: /^0 IPs/ }, 'as in 2.8');
+  const alone = recording({ remove: new WeaveError('WEAVE_NOT_CLUSTERED', 'it is alone') });
+  await using ___ = await served(inRunDir('alone.sock'), alone.weave);
+  t.match(await ask(inRunDir('alone.sock'), '/peer/x', { method: 'DELETE' }), { status: 200, text: /^0 IPs/ });
   const peerAlive = recording({ remove: new WeaveError('WEAVE_PEER_ALIVE', 'it is alive') });
   await using __ = await served(inRunDir('alive.sock'), peerAlive.weave);
   t.match(await ask(inRunDir('alive.sock'), '/peer/x', { method: 'DELETE' }), { status: 500, text: /^it is alive\n$/ });

@@ -20,7 +20,7 @@ export async function createLiveRig(targets: readonly string[]): Promise<LiveRig
   const dir = mkdtempSync(join(tmpdir(), 'weave-live-'));
   const runDir = join(dir, 'run');
   Object.assign(process.env, { WEAVE_RUN_DIR: runDir, WEAVE_STATE_DIR: join(dir, 'state') });
-  const begin = `mount -t tmpfs none /run; mkdir -p /run/netns; ip link set lo up
+  const begin = `mount -t tmpfs none /run; mkdir -p /run/netns; ip link set lo up; ip link add br0 type bridge
     for name in ${targets.join(' ')}; do ip netns add $name; done
     exec "$0" --conditions=@weave/source ${source} daemon --plugin-dir ${dir}/plugins`;
   const child = spawn('unshare', [...NAMESPACES, 'sh', '-c', begin, process.execPath], {
@@ -46,7 +46,7 @@ export async function createLiveRig(targets: readonly string[]): Promise<LiveRig
       const networks = await weave.networks.list();
       const details = await Promise.all(networks.map(({ id }) => weave.networks.inspect(id)));
       const kernel = await inside(`${look}; nsenter --net=${runDir}/netns ip -j addr`);
-      return JSON.stringify(details) + kernel.trim().split('\n').map(shown).join('\n');
+      return JSON.stringify([details, await weave.names.list()]) + kernel.trim().split('\n').map(shown).join('\n');
     },
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');

@@ -7,8 +7,10 @@ import { archiveOf, hashOf, sizeOf } from '../src/image/archive.ts';
 import type { ImageFile } from '../src/image/files.ts';
 import { librariesOf } from '../src/image/libraries.ts';
 import { engineAddress } from '../src/remote/address.ts';
+import { containerName } from '../src/remote/container.ts';
 import { dockerArguments } from '../src/remote/docker-arguments.ts';
 import { engineFailure } from '../src/remote/engine.ts';
+import { mustBeShared } from '../src/remote/shared.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'weave-image-'));
 tap.teardown(() => rmSync(folder, { recursive: true }));
@@ -59,6 +61,32 @@ test('WEAVE_DOCKER_ARGS', async (t) => {
   });
   for (const text of ['--privileged', '-e', 'stray', '--net=none'])
     t.throws(() => dockerArguments(text), { code: 'WEAVE_INVALID_OPTION' }, text);
+});
+
+test('the name of the container', async (t) => {
+  const before = process.env.WEAVE_CONTAINER_NAME;
+  t.teardown(() => {
+    if (before === undefined) delete process.env.WEAVE_CONTAINER_NAME;
+    else process.env.WEAVE_CONTAINER_NAME = before;
+  });
+  for (const name of ['weave', 'Net_d.2-x']) {
+    process.env.WEAVE_CONTAINER_NAME = name;
+    t.equal(containerName(), name);
+  }
+  for (const name of ['a/b', 'a b', '../x', '-a', 'x?']) {
+    process.env.WEAVE_CONTAINER_NAME = name;
+    t.throws(() => containerName(), { code: 'WEAVE_INVALID_OPTION', message: /no name of a container/ }, name);
+  }
+});
+
+test('sockets that the host sees too', async (t) => {
+  const asked = (httpAddr: string, statusAddr = 'off') => mustBeShared({ httpAddr, statusAddr }, ['/srv/weave']);
+  for (const each of ['/run/x.sock', 'unix:///var/run/weave/x.sock', '/srv/weave/x.sock', '127.0.0.1:6784', 'off'])
+    t.doesNotThrow(() => asked(each), each);
+  for (const each of ['/srv/x.sock', '/run/../srv/x.sock', '/runny/x.sock', '/x.sock']) {
+    t.throws(() => asked(each), { code: 'WEAVE_INVALID_OPTION', message: /container alone/ }, each);
+    t.throws(() => asked('off', each), { code: 'WEAVE_INVALID_OPTION' }, each);
+  }
 });
 
 test('the image’s files', async (t) => {

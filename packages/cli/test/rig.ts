@@ -83,7 +83,7 @@ export async function createRig({ domain }: { domain?: string } = {}): Promise<R
     async state() {
       const networks = await weave.networks.list();
       const details = await Promise.all(networks.map(({ id }) => weave.networks.inspect(id)));
-      return JSON.stringify(details) + datapath.listing();
+      return JSON.stringify([details, await weave.names.list()]) + datapath.listing();
     },
     async [Symbol.asyncDispose]() {
       pretended.kill('SIGKILL');

@@ -96,3 +96,21 @@ test('mistakes say what they are', async (t) => {
   for (const [template, message] of cases)
     t.throws(() => render(template, data), { code: 'WEAVE_INVALID_REQUEST', message }, template);
 });
+
+test('what would take all time or memory', async (t) => {
+  const nested = (before: string, after: string, depth: number) => `${before.repeat(depth)}${after.repeat(depth)}`;
+  const cases: [string, RegExp][] = [
+    [`{{${'('.repeat(50_000)}1${')'.repeat(50_000)}}}`, /nested too deeply/],
+    [nested('{{if 1}}', '{{end}}', 50_000), /nested too deeply/],
+    [nested('{{range $.Map}}', '{{end}}', 64), /too much/],
+    [nested('{{range $.Map}}xxxxxxxx', '{{end}}', 64), /too much/],
+    [`{{$x := "twice"}}${'{{$x := print $x $x}}'.repeat(64)}`, /too much/],
+    [`{{$x := "ten"}}${'{{$x := printf "%s%s" $x $x}}'.repeat(64)}`, /too much/],
+    [nested('{{range $.Map}}{{if eq (json $) ""}}{{end}}', '{{end}}', 64), /too much/],
+  ];
+  for (const [template, message] of cases)
+    t.throws(() => render(template, data), { code: 'WEAVE_INVALID_REQUEST', message }, template.slice(0, 80));
+  const many = { Names: Array.from({ length: 50_000 }, (_, n) => ({ Name: `n${n}`, Address: '10.32.0.1' })) };
+  const lines = render('{{range .Names}}{{.Name}} {{.Address}}{{"\\n"}}{{end}}', many);
+  t.equal(lines.split('\n').length, 50_001, 'a large report is none of these');
+});

@@ -14,6 +14,8 @@ const ping = (on: Host, from: string, to: string) =>
 const inspect = async (on: Host) => ((await on.json(['docker', 'inspect', 'weave'])) as [Inspected])[0];
 const ids = (on: Host) => on.docker('ps', '-aq', '--no-trunc');
 
+type Ended = Awaited<ReturnType<typeof weave>>;
+
 interface Inspected {
   Id: string;
   State: { Pid: number; Running: boolean };
@@ -33,7 +35,10 @@ const before = await traces(host);
 test('a container of that name that is not ours', async (t) => {
   await bare(host, 'weave');
   t.match(await weave('launch'), { code: 2, stdout: '', stderr: /Found another container named 'weave'/ });
-  t.match(await weave('stop'), { code: 4, stderr: /WEAVE_CONTAINER_EXISTS/ });
+  t.match(await weave('stop'), { code: 0, stdout: 'weave is not running\n' });
+  await weave('launch', '--local');
+  t.match(await weave('stop'), { code: 0, stdout: '' }, 'nor does it keep a daemon of this host from stopping');
+  t.match(await weave('reset'), { code: 0, stderr: '' });
   t.match(await host.docker('inspect', '-f', '{{.State.Running}}', 'weave'), 'true', 'and it is left alone');
   await host.docker('rm', '-f', 'weave');
 });
@@ -47,9 +52,11 @@ test('the image, of our own files', async (t) => {
   t.equal(await host.docker('images', '-q', '--no-trunc', stdout.trim()), image, 'is not loaded again');
 });
 
-test('launch', async (t) => {
-  const { code, stdout, stderr } = await weave('launch');
+test('launch, twice at once', async (t) => {
+  const both = await Promise.all([weave('launch'), weave('launch')]);
+  const [{ code, stdout, stderr }, late] = both.sort((a, b) => a.code! - b.code!) as [Ended, Ended];
   t.strictSame([code, stderr], [0, '']);
+  t.match(late, { code: /^[13]$/, stdout: '', stderr: /WEAVE_(CONTAINER_BUSY|ALREADY_RUNNING)/ });
   t.equal(stdout.trim(), await ids(host), 'prints its id');
   const { HostConfig } = await inspect(host);
   t.match(HostConfig, { Privileged: false, CapDrop: ['ALL'], RestartPolicy: { Name: 'always' } });

@@ -100,6 +100,11 @@ test('exit codes, streams and signals', async (t) => {
   t.equal(await containers(), '');
 });
 
+test('what may not be written: /etc/hosts is left as Docker made it', async (t) => {
+  const words = ['--read-only', '--user', '1000', '--cap-drop', 'ALL', '--rm', 'busybox', 'id', '-u'];
+  t.match(await weave('run', ...words), { code: 0, stdout: '1000\n', stderr: '' });
+});
+
 test('with --init, another is the first process', async (t) => {
   await host.weave('run', '-d', '--init', '--name', 'init', 'busybox', 'sh', '-c', '(sleep 0.2 &); exec sleep 3600');
   t.equal(await inside('init', 'cat /proc/1/comm'), 'docker-init');

@@ -6,6 +6,7 @@ export {
   DEFAULT_NETWORK,
   type Endpoint,
   FACES,
+  formatCidr,
   isWeaveError,
   NETWORK_OPTIONS,
   type Network,

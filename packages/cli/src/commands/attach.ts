@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type Target, WeaveError } from '@weave/sdk/client';
+import { formatCidr, parseAddressRequest, type Target, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
 import { collect, examples, networkOption } from '../options.ts';
@@ -69,10 +69,16 @@ const command = (name: string, description: string) =>
 
 /** As Weave prints what it took away: what was named is named, whether it was there or not. */
 export function echoed(asked: readonly string[], removed: readonly string[]): string[] {
-  const named = asked.filter((word) => !word.startsWith('net:')).map((word) => word.replace(/^ip:/, ''));
+  const named = asked.filter((word) => !word.startsWith('net:')).map(canonical);
   const others = removed.filter((text) => !named.includes(text));
   const first = asked.findIndex((word) => word.startsWith('net:'));
   return asked.length === 0 ? others : named.toSpliced(first < 0 ? named.length : first, 0, ...others);
+}
+
+/** As it is kept, whichever way it was written. */
+function canonical(word: string): string {
+  const request = parseAddressRequest(word);
+  return request.kind === 'exact' ? formatCidr(request.cidr) : word;
 }
 
 /** As Weave prints them. */

@@ -46,7 +46,7 @@ export const runCommand = (): Command =>
     .helpOption('--help', 'display help for command')
     .addOption(stateDirOption())
     .addOption(networkOption('on this network instead of the default one'))
-    .addOption(new Option('--no-rewrite-hosts', 'leave its /etc/hosts as it is'))
+    .addOption(new Option('--no-rewrite-hosts', 'leave its /etc/hosts as it is, as of one that is --read-only'))
     .option('--no-multicast-route', 'no route for 224.0.0.0/4 over its interface')
     .option('--without-dns', 'do not register its name, and do not have it ask weaveDNS')
     .addHelpText('after', HELP)
@@ -96,7 +96,7 @@ async function run(weave: Weave, addresses: string[], asked: DockerRun, options:
     const attached = await attachOrRemove(running, cidfile, (container) =>
       weave.attach({ container }, addresses, {
         network,
-        rewriteHosts: options.rewriteHosts,
+        rewriteHosts: options.rewriteHosts && !asked.isReadOnly,
         withoutDns: options.withoutDns,
         multicast: options.multicastRoute ? undefined : false,
       }),

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { WeaveError } from '@weave/sdk';
+import { WeaveError } from '@weave/sdk/client';
 
 /** A unix socket's path, or where to listen by TCP. */
 export type ListenAddress = string | { host: string; port: number };

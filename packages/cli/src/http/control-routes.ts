@@ -49,12 +49,15 @@ function peersOf(request: FastifyRequest): string[] {
   return peers;
 }
 
+/** There is no such host, or no other at all. */
+const NOBODY: readonly string[] = ['WEAVE_PEER_NOT_FOUND', 'WEAVE_NOT_CLUSTERED'];
+
 /** Nothing, as in 2.8, of a host that is not known. */
 async function takenOver(weave: Weave, peer: string): Promise<string> {
   try {
     return await weave.cluster.remove(peer);
   } catch (error) {
-    if (isWeaveError(error) && error.code === 'WEAVE_PEER_NOT_FOUND') return '0';
+    if (isWeaveError(error) && NOBODY.includes(error.code)) return '0';
     throw error;
   }
 }

@@ -9,7 +9,14 @@ export const ROLE = 'works.weave.role';
 export const RUN_DIR_VARIABLE = 'WEAVE_RUN_DIR';
 export type Role = 'daemon' | 'once';
 
-export const containerName = (): string => dockerArguments().name ?? (process.env.WEAVE_CONTAINER_NAME || 'weave');
+/** WEAVE_INVALID_OPTION where it is none that Docker takes. */
+export function containerName(): string {
+  const name = dockerArguments().name ?? (process.env.WEAVE_CONTAINER_NAME || 'weave');
+  if (/^[a-zA-Z0-9][\w.-]+$/.test(name)) return name;
+  throw new WeaveError('WEAVE_INVALID_OPTION', `"${name}" is no name of a container`, {
+    hint: 'WEAVE_CONTAINER_NAME has letters, digits, "_", "." and "-", and begins with one of the first two.',
+  });
+}
 
 /** The daemon's container, in whatever state; WEAVE_CONTAINER_EXISTS where another has its name. */
 export async function findDaemon(docker: Docker): Promise<Docker.ContainerInspectInfo | undefined> {

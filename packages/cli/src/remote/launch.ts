@@ -9,7 +9,8 @@ import { withProgress } from '../output.ts';
 import { containerName, containerOptions, findDaemon, lastWords, RUN_DIR_VARIABLE } from './container.ts';
 import { dialDaemon } from './dial.ts';
 import { dockerArguments } from './docker-arguments.ts';
-import { ask, openEngine } from './engine.ts';
+import { ask, engineFailure, openEngine } from './engine.ts';
+import { mustBeShared } from './shared.ts';
 
 /** What the daemon is to be told, made of the command line of launch. */
 export interface DaemonLine {
@@ -26,23 +27,23 @@ export interface LaunchPlan {
 export async function launchContainer({ options, line }: LaunchPlan): Promise<string> {
   const docker = await openEngine();
   const extra = dockerArguments();
+  const { stateDir, runDir, pluginDir, restart = true } = options;
+  const dirs = [stateDir, runDir, pluginDir];
+  mustBeShared(options, [...dirs, ...extra.volumes.flatMap((volume) => volume.split(':')[1] ?? [])]);
   await makeRoom(docker);
   const image = await ensureImage(docker);
   const files = storeFiles(options);
   const { words, secrets } = line({ ...options, ...files.options });
-  const { stateDir, runDir, pluginDir, restart = true } = options;
   const plan = {
     image,
     role: 'daemon' as const,
     command: ['daemon', ...words],
     env: { ...passedOn(), ...secrets, MALLOC_ARENA_MAX: '1', [RUN_DIR_VARIABLE]: runDir },
-    dirs: [stateDir, runDir, pluginDir],
+    dirs,
     restart: restart ? 'always' : 'no',
   };
   return withProgress('launching weave', async () => {
-    const container = await ask(() =>
-      docker.createContainer({ ...containerOptions(plan, extra), name: containerName() }),
-    );
+    const container = await create(docker, { ...containerOptions(plan, extra), name: containerName() });
     try {
       if (files.archive) await ask(() => container.putArchive(files.archive!, { path: '/' }));
       await ask(() => container.start());
@@ -75,6 +76,20 @@ async function makeRoom(docker: Docker): Promise<void> {
   if (Status !== 'exited' && Status !== 'dead')
     throw new WeaveError('WEAVE_CONTAINER_BUSY', `the container ${containerName()} is ${Status}`);
   await ask(() => docker.getContainer(found.Id).remove({ v: true }));
+}
+
+const CONFLICT = 409;
+
+/** The name may have been taken since there was room: by another launch at the same time. */
+async function create(docker: Docker, options: Docker.ContainerCreateOptions): Promise<Docker.Container> {
+  try {
+    return await docker.createContainer(options);
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode !== CONFLICT) throw engineFailure(error);
+    throw new WeaveError('WEAVE_CONTAINER_BUSY', `the container ${containerName()} was created by another meanwhile`, {
+      cause: error,
+    });
+  }
 }
 
 const FILES = { storeCa: 'ca.pem', storeCert: 'cert.pem', storeKey: 'key.pem' } as const;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { WeaveError } from '@weave/sdk/client';
+import { isWeaveError, WeaveError } from '@weave/sdk/client';
 import type Docker from 'dockerode';
 import { ensureImage } from '../image/load.ts';
 import { containerOptions, findDaemon, lastWords, RUN_DIR_VARIABLE, STOP_SECONDS } from './container.ts';
@@ -13,11 +13,20 @@ async function engineOf(runDir: string): Promise<Docker | undefined> {
   return openEngine().catch(() => undefined);
 }
 
-/** Here a container may be that of another daemon: the one that is meant listens in `runDir`. */
+/** Here a container may be that of another daemon, or of a stranger: the one that is meant listens in `runDir`. */
 async function containerOf(docker: Docker, runDir: string): Promise<Docker.ContainerInspectInfo | undefined> {
-  const found = await findDaemon(docker);
-  const isMeant = isBehindEngine(runDir) || found?.Config.Env.includes(`${RUN_DIR_VARIABLE}=${runDir}`);
-  return isMeant ? found : undefined;
+  if (isBehindEngine(runDir)) return findDaemon(docker);
+  const found = await unlessStranger(() => findDaemon(docker));
+  return found?.Config.Env.includes(`${RUN_DIR_VARIABLE}=${runDir}`) ? found : undefined;
+}
+
+async function unlessStranger<T>(find: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (isWeaveError(error) && error.code === 'WEAVE_CONTAINER_EXISTS') return undefined;
+    throw error;
+  }
 }
 
 /** Stops the daemon's container, and returns its pid; undefined where none runs, or where it is not `pid`. */

@@ -5,18 +5,36 @@ import { type Node, type Pipe, parse, type Term } from './parse.ts';
 interface Scope {
   dot: unknown;
   variables: ReadonlyMap<string, unknown>;
+  spend: (steps: number) => void;
 }
+
+/** Steps and characters: who may read a report may not have it take the daemon's time and memory. */
+const MOST = 4_000_000;
 
 /** The part of Go's text/template that scripts use on a report. WEAVE_INVALID_REQUEST. */
 export function render(template: string, data: unknown): string {
-  return renderAll(parse(template), { dot: data, variables: new Map([['$', data]]) });
+  try {
+    return renderAll(parse(template), { dot: data, variables: new Map([['$', data]]), spend: budget() });
+  } catch (error) {
+    // The stack's end.
+    throw error instanceof RangeError ? mistake('it is nested too deeply') : error;
+  }
+}
+
+function budget(): Scope['spend'] {
+  let left = MOST;
+  return (steps) => {
+    left -= steps;
+    if (left < 0) throw mistake('it makes too much of the report');
+  };
 }
 
 function renderAll(nodes: readonly Node[], scope: Scope): string {
   let { variables } = scope;
   let text = '';
   for (const node of nodes) {
-    if (node.kind === 'text') text += node.text;
+    scope.spend(1);
+    if (node.kind === 'text') text += spent(node.text, scope);
     else if (node.kind === 'print' && node.pipe.variables.length > 0)
       variables = new Map([...variables, [node.pipe.variables[0]!, evaluate(node.pipe, { ...scope, variables })]]);
     else text += renderOne(node, { ...scope, variables });
@@ -26,16 +44,22 @@ function renderAll(nodes: readonly Node[], scope: Scope): string {
 
 function renderOne(node: Exclude<Node, { kind: 'text' }>, scope: Scope): string {
   const value = evaluate(node.pipe, scope);
-  if (node.kind === 'print') return shown(value);
+  if (node.kind === 'print') return spent(shown(value), scope);
   if (node.kind === 'range') return renderEach(node, value, scope);
   const [name] = node.pipe.variables;
   const inner = name ? new Map([...scope.variables, [name, value]]) : scope.variables;
   if (!isTrue(value)) return renderAll(node.otherwise, { ...scope, variables: inner });
-  return renderAll(node.then, { dot: node.kind === 'with' ? value : scope.dot, variables: inner });
+  return renderAll(node.then, { ...scope, dot: node.kind === 'with' ? value : scope.dot, variables: inner });
+}
+
+function spent(text: string, { spend }: Scope): string {
+  spend(text.length);
+  return text;
 }
 
 function renderEach(node: Extract<Node, { kind: 'range' | 'if' | 'with' }>, value: unknown, scope: Scope): string {
   const entries = entriesOf(value);
+  scope.spend(entries.length);
   if (entries.length === 0) return renderAll(node.otherwise, scope);
   const names = node.pipe.variables;
   return entries
@@ -50,7 +74,7 @@ function renderEach(node: Extract<Node, { kind: 'range' | 'if' | 'with' }>, valu
           : first
             ? [[first, each]]
             : [];
-      return renderAll(node.then, { dot: each, variables: new Map([...scope.variables, ...named]) });
+      return renderAll(node.then, { ...scope, dot: each, variables: new Map([...scope.variables, ...named]) });
     })
     .join('');
 }
@@ -70,20 +94,21 @@ function evaluate({ commands }: Pipe, scope: Scope): unknown {
 
 function call([head, ...rest]: Term[], piped: unknown[], scope: Scope): unknown {
   const given = [...rest.map((term) => read(term, scope)), ...piped];
-  if (head!.kind === 'function') return apply(head!.name, given);
+  if (head!.kind === 'function') return apply(head!.name, given, scope);
   if (given.length > 0) throw mistake('a value that is no function is given others');
   return read(head!, scope);
 }
 
-function apply(name: string, given: unknown[]): unknown {
+function apply(name: string, given: unknown[], scope: Scope): unknown {
   if (!Object.hasOwn(FUNCTIONS, name)) throw mistake(`there is no function ${name}`);
   if (given.length === 0 && !name.startsWith('print')) throw mistake(`${name} is given nothing`);
-  return FUNCTIONS[name]!(...given);
+  const answer = FUNCTIONS[name]!(...given);
+  return typeof answer === 'string' ? spent(answer, scope) : answer;
 }
 
 function read(term: Term, scope: Scope): unknown {
   if (term.kind === 'constant') return term.value;
-  if (term.kind === 'function') return apply(term.name, []);
+  if (term.kind === 'function') return apply(term.name, [], scope);
   return term.fields.reduce(field, origin(term.of, scope));
 }
 
