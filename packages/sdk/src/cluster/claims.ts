@@ -1,6 +1,6 @@
 import { type Change, type Endpoint, keys, unpooled, WeaveError, type Write } from '@weave/core';
 import { inBackground } from '../log.ts';
-import { type Context, chunks, commitAsMember, isThere, inStep, settled, unreachable } from './context.ts';
+import { type Context, chunks, commitAsMember, inStep, isThere, settled, unreachable } from './context.ts';
 import type { Definitions } from './definitions.ts';
 import { giveUp } from './give-up.ts';
 
