@@ -94,7 +94,7 @@ test('two networks and an internal one, each by itself', async (t) => {
 
 test('what docker inspect and weave ps show', async (t) => {
   await network('shown');
-  const id = await run('seen', 'shown');
+  await run('seen', 'shown');
   const inspected = await host.docker(
     'inspect',
     '--format',
