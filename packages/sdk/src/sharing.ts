@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, type Change, type Directory, HOST, WeaveError } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
+import { belongToNone } from './cluster/leave.ts';
 import { openEtcd } from './etcd/directory.ts';
 import type { EtcdOptions } from './etcd/options.ts';
 import type { Host } from './host.ts';
@@ -61,9 +62,10 @@ export async function share(
   const neighbours = createNeighbours(host, company, local);
   let turn: Promise<unknown> = Promise.resolve();
 
-  function use(directory: Directory | undefined, founds = true): Promise<void> {
+  function use(directory: Directory | undefined, founds = true, isOther = false): Promise<void> {
     const next = turn.then(async () => {
       await company.cluster?.close();
+      if (isOther) belongToNone(host);
       company.cluster = directory && begin(directory, founds);
     });
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
@@ -92,8 +94,13 @@ export async function share(
     }
     hindered = undefined;
     if (closed) return managed.close();
-    const change = (store = managed!.store) =>
-      void use(store && openEtcd({ endpoints: store.endpoints, tls: store.tls }), store?.begun);
+    let last: string | undefined;
+    const change = (store = managed!.store) => {
+      // It moves on only from a cluster that it began and that nobody else is of.
+      const isOther = last !== undefined && store !== undefined && store.clusterId !== last;
+      last = store?.clusterId ?? last;
+      void use(store && openEtcd({ endpoints: store.endpoints, tls: store.tls }), store?.begun, isOther);
+    };
     endManaged = managed.onChange(change);
     if (managed.store) change();
   }

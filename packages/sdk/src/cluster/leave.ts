@@ -1,4 +1,5 @@
-import { keys, type Write } from '@weave/core';
+import { keys, SELF, type Write } from '@weave/core';
+import type { Host } from '../host.ts';
 import { type Context, commitAsMember } from './context.ts';
 import { clearAfter } from './peers.ts';
 
@@ -21,4 +22,12 @@ export async function withdraw(context: Context): Promise<void> {
   await commitAsMember(context, [], writes);
   context.fence = 0;
   await clearAfter(context, self);
+}
+
+/** Of a cluster that nobody else was of: it joins the next one as a host that is alone. */
+export function belongToNone({ state, commit }: Host): void {
+  const known = state.selves.get(SELF);
+  if (!known?.cluster) return;
+  const { cluster: _, incarnation: __, ...self } = known;
+  commit([{ table: 'self', id: SELF, record: self }]);
 }
