@@ -2,7 +2,7 @@ import { cidr, contains, formatCidr } from './address.ts';
 import type { AddressRequest } from './address-request.ts';
 import { isSame } from './directory.ts';
 import { type NamedContainer, whoIsThere } from './dns.ts';
-import { freeMac, freeShard } from './endpoints.ts';
+import { givenEndpoint } from './endpoints.ts';
 import { grant } from './grant.ts';
 import type { Change, Endpoint, HostsEntries, Network } from './model.ts';
 import { attachName, hashId } from './names.ts';
@@ -49,13 +49,7 @@ export function attach(
   const who = whoIsThere(state, current, target);
   const id = current?.id ?? hashId('attach', network.id, target.container?.id ?? target.id);
   const endpoint: Endpoint = {
-    id,
-    network: network.id,
-    peer: state.self,
-    addresses,
-    mac: current?.mac ?? freeMac(state, network.id, id, cidr(addresses[0]!)),
-    owner: 'weave',
-    ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
+    ...givenEndpoint(state, network, { id, current, addresses }),
     sandbox: { kind: 'netns', path: target.path, id: target.id, interface: interfaceOf(current, network, target) },
     ...who,
     ...((noMulticast ?? current?.noMulticast) ? { noMulticast: true } : {}),

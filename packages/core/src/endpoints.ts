@@ -86,6 +86,25 @@ export function freeShard(state: State, network: string): { shard?: number } {
 export const opensShard = (state: State, { network, peer, shard = 0 }: Endpoint): boolean =>
   peer === state.self && shard > 0 && !state.shardsOf(network)[shard];
 
+/** What an endpoint that Weave itself gives is, whatever its end: as it was, but for its addresses. */
+export function givenEndpoint(state: State, network: Network, { id, current, addresses }: Given) {
+  return {
+    id,
+    network: network.id,
+    peer: state.self,
+    addresses,
+    mac: current?.mac ?? freeMac(state, network.id, id, cidr(addresses[0]!)),
+    owner: 'weave' as const,
+    ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
+  };
+}
+
+interface Given {
+  id: string;
+  current: Endpoint | undefined;
+  addresses: string[];
+}
+
 /** The address's own MAC, unless an endpoint kept it that had the address before. */
 export function freeMac(state: State, network: string, endpoint: string, addr: Address): string {
   const mac = addressMac(addr);

@@ -1,7 +1,8 @@
 import { cidr, formatAddress } from './address.ts';
 import type { AddressRequest } from './address-request.ts';
 import { hasGateway } from './desired.ts';
-import { freeMac, freeShard } from './endpoints.ts';
+import { isSame } from './directory.ts';
+import { givenEndpoint } from './endpoints.ts';
 import { fail } from './errors.ts';
 import { grant } from './grant.ts';
 import { HOST } from './kernel.ts';
@@ -39,20 +40,13 @@ export function expose(state: State, network: Network, requests: readonly Addres
   const others = (had?.direct ?? []).filter((text) => !asked.includes(text));
   const direct = masquerade ? others : [...others, ...asked];
   const endpoint: Endpoint = {
-    id,
-    network: network.id,
-    peer: state.self,
-    addresses,
-    mac: current?.mac ?? freeMac(state, network.id, id, cidr(addresses[0]!)),
-    owner: 'weave',
-    ...(current ? (current.shard ? { shard: current.shard } : {}) : freeShard(state, network.id)),
+    ...givenEndpoint(state, network, { id, current, addresses }),
     sandbox: {
       kind: 'host',
       interface: had?.interface ?? exposeName(network),
       ...(direct.length > 0 ? { direct } : {}),
     },
   };
-  const changes: Change[] =
-    JSON.stringify(current) === JSON.stringify(endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
+  const changes: Change[] = isSame(current, endpoint) ? [] : [{ table: 'endpoint', id, record: endpoint }];
   return { endpoint, granted, changes };
 }
