@@ -92,6 +92,8 @@ export interface Self {
   readonly cluster?: string;
   /** Which of its directories: one that was lost is made anew from what hosts know. */
   readonly incarnation?: string;
+  /** The store that it was last in, where the hosts run it themselves. */
+  readonly store?: string;
   /** What the names of its containers end in: lower case, without the final dot. Absent: they have none, and no DNS. */
   readonly domain?: string;
 }

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { createLab, settled, switchLinks } from '../src/index.ts';
+import { createLab, quiet, settled, switchLinks } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 1, docker: false });
 const host = lab.hosts[0]!;
@@ -49,7 +49,7 @@ const UNDO = [
 ];
 
 async function refused(t: Test, stderr: RegExp): Promise<void> {
-  const before = await seen();
+  const before = await quiet(seen);
   for (const verb of VERBS) t.match(await weave(...verb), { code: 7, stderr }, verb.join(' '));
   t.strictSame(await seen(), before, 'nothing has changed');
   t.notMatch(await sh('ip -n c link'), /ethwe/);
@@ -121,7 +121,7 @@ for (const { name, stderr, begin, end } of SHORTAGES)
 test('what a failing disk refused does not come back, whenever the daemon ends', async (t) => {
   const [{ begin, end, stderr }] = SHORTAGES as [(typeof SHORTAGES)[0]];
   await begin();
-  const before = await seen();
+  const before = await quiet(seen);
   t.match(await weave(...VERBS[0]!), { code: 7, stderr });
   await kill();
   await end();
@@ -130,7 +130,7 @@ test('what a failing disk refused does not come back, whenever the daemon ends',
 });
 
 test('a start with a full disk', async (t) => {
-  const before = await seen();
+  const before = await quiet(seen);
   await host.weave('stop');
   // What is gone can be forgotten no more, and somebody else is there; what somebody broke is to be mended all the same.
   await sh('ip netns del d && ip netns add d && ip -n a addr del 10.2.1.1/24 dev ethwe');
@@ -151,7 +151,7 @@ test('a start with a full disk', async (t) => {
 });
 
 test('a disk that may only be read', async (t) => {
-  const before = await seen();
+  const before = await quiet(seen);
   await host.weave('stop');
   await sh('mount -o remount,ro /var/lib/weave');
   const log = ['--log-file', '/var/log/weave'];
@@ -184,7 +184,7 @@ async function ended(child: ReturnType<typeof host.spawn>): Promise<number | nul
 const GATEWAY = 'works.weave.gateway=weave';
 
 test('more clients than files', async (t) => {
-  const before = await seen();
+  const before = await quiet(seen);
   const { pid } = await status();
   await limit(`nofile=${Number(await sh(`ls /proc/${pid}/fd | wc -l`)) + 16}`);
   const many = `for (let i = 0; i < 100; i++) require('net').connect('/run/weave/weave.sock').on('error', () => undefined)`;
@@ -205,7 +205,7 @@ test('more clients than files', async (t) => {
 
 test('two daemons', async (t) => {
   const { pid } = await status();
-  const before = await seen();
+  const before = await quiet(seen);
   const activate = async () => {
     const asked = request({
       socketPath: host.path('/run/docker/plugins/weave.sock'),

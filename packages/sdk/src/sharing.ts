@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, type Change, type Directory, HOST, WeaveError } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
-import { belongToNone } from './cluster/leave.ts';
+import { moveTo } from './cluster/leave.ts';
 import { openEtcd } from './etcd/directory.ts';
 import type { EtcdOptions } from './etcd/options.ts';
 import type { Host } from './host.ts';
@@ -62,10 +62,10 @@ export async function share(
   const neighbours = createNeighbours(host, company, local);
   let turn: Promise<unknown> = Promise.resolve();
 
-  function use(directory: Directory | undefined, founds = true, isOther = false): Promise<void> {
+  function use(open: () => Directory | undefined, founds = true): Promise<void> {
     const next = turn.then(async () => {
       await company.cluster?.close();
-      if (isOther) belongToNone(host);
+      const directory = open();
       company.cluster = directory && begin(directory, founds);
     });
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
@@ -76,7 +76,7 @@ export async function share(
   let endManaged: () => void = () => undefined;
   let hindered: string | undefined;
   let closed = false;
-  if (etcd) await use(openEtcd(etcd));
+  if (etcd) await use(() => openEtcd(etcd));
   else if (wanted) await manage(wanted);
 
   /** Where it cannot be begun now, as on a full disk, it is tried on: a host serves all the same. */
@@ -94,15 +94,14 @@ export async function share(
     }
     hindered = undefined;
     if (closed) return managed.close();
-    let last: string | undefined;
-    const change = (store = managed!.store) => {
-      // It moves on only from a cluster that it began and that nobody else is of.
-      const isOther = last !== undefined && store !== undefined && store.clusterId !== last;
-      last = store?.clusterId ?? last;
-      void use(store && openEtcd({ endpoints: store.endpoints, tls: store.tls }), store?.begun, isOther);
-    };
+    const change = (store = managed!.store) =>
+      use(() => {
+        if (!store) return undefined;
+        moveTo(store.clusterId, host);
+        return openEtcd({ endpoints: store.endpoints, tls: store.tls });
+      }, store?.begun);
     endManaged = managed.onChange(change);
-    if (managed.store) change();
+    if (managed.store) void change();
   }
 
   neighbours.note([{ table: 'peer', id: self.id, record: self }]);

@@ -24,10 +24,11 @@ export async function withdraw(context: Context): Promise<void> {
   await clearAfter(context, self);
 }
 
-/** Of a cluster that nobody else was of: it joins the next one as a host that is alone. */
-export function belongToNone({ state, commit }: Host): void {
-  const known = state.selves.get(SELF);
-  if (!known?.cluster) return;
-  const { cluster: _, incarnation: __, ...self } = known;
-  commit([{ table: 'self', id: SELF, record: self }]);
+/** Goes on in this store. A cluster that nobody else was of ends with the store before: it joins the next one as if alone. */
+export function moveTo(store: string, { state, commit }: Host): void {
+  const known = state.selves.get(SELF) ?? { peer: state.self };
+  if (known.store === store) return;
+  const { cluster: _, incarnation: __, ...alone } = known;
+  const before = known.store === undefined || state.peers.size > 1 ? known : alone;
+  commit([{ table: 'self', id: SELF, record: { ...before, store } }]);
 }

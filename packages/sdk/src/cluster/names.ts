@@ -1,52 +1,37 @@
 import { type Change, isSame, keys, type Name, type News, nameId } from '@weave/core';
 import { type Context, chunks, commitAsMember, followAsMember, learn } from './context.ts';
 import { nameInEntry } from './entries.ts';
-
-/** How long what failed waits to be tried again. */
-const RETRY_MS = 1000;
+import { createFlush } from './flush.ts';
 
 /** Names that were given by hand: this host's are told to the others, and theirs are learned. */
 export function createNames(context: Context) {
-  const { host, timers } = context;
-  const { state } = host;
+  const { state } = context.host;
+  const flush = createFlush(context, 'names', write);
   let endFollowing: () => void = () => undefined;
-  let cancelRetry: (() => void) | undefined;
-  let writing: Promise<void> | undefined;
   let dirty = false;
 
   const isOwn = ({ peer }: Name) => peer === state.self;
 
-  /** There are few: all are compared. */
   async function write(): Promise<void> {
     while (dirty && context.reachable && context.fence > 0) {
       dirty = false;
-      const { entries } = await context.directory.list(keys.names(state.self));
-      const there = new Map(entries.map(({ key, value }) => [key, value]));
-      const wanted = new Map(
-        [...state.names.values()].filter(isOwn).map((name) => [keys.name(name), JSON.stringify(name)]),
-      );
-      const gone = [...there.keys()].filter((key) => !wanted.has(key)).map((key) => ({ key, value: null }));
-      const put = [...wanted]
-        .filter(([key, value]) => there.get(key) !== value)
-        .map(([key, value]) => ({ key, value }));
-      for (const part of chunks([...gone, ...put])) await commitAsMember(context, [], part);
+      await compare().catch((error: unknown) => {
+        dirty = true;
+        throw error;
+      });
     }
   }
 
-  function flush(): void {
-    if (!context.reachable || context.fence === 0) return;
-    writing ??= write()
-      .catch((error: unknown) => {
-        dirty = true;
-        host.log('debug', 'names could not be published', { error: String(error) });
-        cancelRetry ??= timers.after(RETRY_MS, () => {
-          cancelRetry = undefined;
-          flush();
-        });
-      })
-      .finally(() => {
-        writing = undefined;
-      });
+  /** There are few: all are compared. */
+  async function compare(): Promise<void> {
+    const { entries } = await context.directory.list(keys.names(state.self));
+    const there = new Map(entries.map(({ key, value }) => [key, value]));
+    const wanted = new Map(
+      [...state.names.values()].filter(isOwn).map((name) => [keys.name(name), JSON.stringify(name)]),
+    );
+    const gone = [...there.keys()].filter((key) => !wanted.has(key)).map((key) => ({ key, value: null }));
+    const put = [...wanted].filter(([key, value]) => there.get(key) !== value).map(([key, value]) => ({ key, value }));
+    for (const part of chunks([...gone, ...put])) await commitAsMember(context, [], part);
   }
 
   function hear(news: News): void {
@@ -67,13 +52,13 @@ export function createNames(context: Context) {
     note(changes: readonly Change[]): void {
       if (!changes.some(({ table, id }) => table === 'name' && id.startsWith(`${state.self}/`))) return;
       dirty = true;
-      flush();
+      flush.now();
     },
     /** Compares what is there with what is here, and writes what differs. */
     async resync(): Promise<void> {
       dirty = true;
-      flush();
-      await writing;
+      flush.now();
+      await flush.idle();
     },
     follow(): void {
       endFollowing();
@@ -81,7 +66,7 @@ export function createNames(context: Context) {
     },
     end(): void {
       endFollowing();
-      cancelRetry?.();
+      flush.end();
     },
   };
 }

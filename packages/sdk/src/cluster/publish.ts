@@ -1,8 +1,7 @@
 import { type Change, type Endpoint, type Entry, keys, nameInKey, published } from '@weave/core';
 import { type Context, chunks, commitAsMember, unreachable } from './context.ts';
+import { createFlush } from './flush.ts';
 
-/** How long what failed waits to be tried again. */
-const RETRY_MS = 1000;
 /** Of what may or may not be there. */
 const UNKNOWN = '';
 type Put = { key: string; value: string } | { key: string; value: null };
@@ -11,17 +10,15 @@ const BATCH = 100;
 
 /** Keeps this host's endpoints in the directory as they are here: soon after each change, and after every gap. */
 export function createPublisher(context: Context) {
-  const { host, timers } = context;
-  const { state } = host;
+  const { state } = context.host;
   const there = new Map<string, string>();
   /** Endpoint → network, of those that are or were there. */
   const placed = new Map<string, string>();
   const dirty = new Map<string, string>();
   /** Networks whose presence has to be looked at, also where no endpoint is left to be told of. */
   const emptied = new Set<string>();
-  let flushing: Promise<void> | undefined;
   let comparing = false;
-  let cancelRetry: (() => void) | undefined;
+  const flush = createFlush(context, 'endpoints', write);
 
   function note(changes: readonly Change[]): void {
     for (const { table, id, record } of changes) {
@@ -30,7 +27,7 @@ export function createPublisher(context: Context) {
       const network = placed.get(id);
       if (network) dirty.set(id, network);
     }
-    if (dirty.size > 0) flush();
+    if (dirty.size > 0) flush.now();
   }
 
   const isOwn = (e: Endpoint | undefined): e is Endpoint => e?.peer === state.self;
@@ -56,7 +53,7 @@ export function createPublisher(context: Context) {
   }
 
   async function write(): Promise<void> {
-    while ((dirty.size > 0 || emptied.size > 0) && context.reachable && context.fence > 0) {
+    while ((dirty.size > 0 || emptied.size > 0) && !comparing && context.reachable && context.fence > 0) {
       const changed = new Map([...dirty].slice(0, BATCH));
       const networks = new Set([...changed.values(), ...emptied]);
       for (const id of changed.keys()) dirty.delete(id);
@@ -86,21 +83,6 @@ export function createPublisher(context: Context) {
       else there.set(key, value);
   }
 
-  function flush(): void {
-    if (!context.reachable || context.fence === 0 || comparing) return;
-    flushing ??= write()
-      .catch((error: unknown) => {
-        host.log('debug', 'endpoints could not be published', { error: String(error) });
-        cancelRetry ??= timers.after(RETRY_MS, () => {
-          cancelRetry = undefined;
-          flush();
-        });
-      })
-      .finally(() => {
-        flushing = undefined;
-      });
-  }
-
   async function compare(): Promise<void> {
     const { directory } = context;
     const { entries } = await directory.list(keys.presences(state.self));
@@ -123,21 +105,21 @@ export function createPublisher(context: Context) {
     async resync(): Promise<void> {
       comparing = true;
       try {
-        while (flushing) await flushing;
+        await flush.idle();
         await compare();
       } finally {
         comparing = false;
       }
-      flush();
+      flush.now();
     },
-    flush,
+    flush: flush.now,
     /** Returns when what was changed until now is there; rejects where it cannot be. */
     async settled(): Promise<void> {
-      flush();
-      while (flushing) await flushing;
+      flush.now();
+      await flush.idle();
       if (dirty.size > 0) throw unreachable('endpoints cannot be published: the directory does not answer');
     },
-    end: () => cancelRetry?.(),
+    end: flush.end,
   };
 }
 
