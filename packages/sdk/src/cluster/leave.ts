@@ -25,7 +25,7 @@ export async function withdraw(context: Context): Promise<void> {
 }
 
 /** Goes on in this store. A cluster that nobody else was of ends with the store before: it joins the next one as if alone. */
-export function moveTo(store: string, { state, commit }: Host): void {
+export function moveTo(store: string, { state, commit }: Pick<Host, 'state' | 'commit'>): void {
   const known = state.selves.get(SELF) ?? { peer: state.self };
   if (known.store === store) return;
   const { cluster: _, incarnation: __, ...alone } = known;

@@ -1,39 +1,7 @@
 import { keys } from '@weave/core';
-import { type MemoryDirectory, memoryDirectory } from '@weave/core/testing';
-import { type Test, test } from 'tap';
-import type { Endpoint } from '../../src/index.ts';
-import { createRig, type Rig } from '../rig.ts';
-
-interface Member {
-  rig: Rig;
-  client: ReturnType<MemoryDirectory['client']>;
-}
-
-async function hosts(t: Test, count: number): Promise<{ directory: MemoryDirectory; all: Member[] }> {
-  const directory = memoryDirectory();
-  const all: Member[] = [];
-  for (let i = 0; i < count; i++) {
-    const client = directory.client();
-    const rig = await createRig({ directory: client, underlay: `192.0.2.${i + 1}` });
-    t.teardown(() => rig[Symbol.asyncDispose]());
-    all.push({ rig, client });
-    await until(async () => (await rig.here.status()).cluster?.id !== undefined, 'it has joined');
-  }
-  return { directory, all };
-}
-
-async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 3000): Promise<void> {
-  for (const end = Date.now() + ms; !(await holds()); ) {
-    if (Date.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-const attach = ({ rig }: Member, name: string, ...addresses: string[]) =>
-  rig.here.attach({ container: rig.run(name).name }, addresses);
-
-const seenBy = async ({ rig }: Member): Promise<string[]> =>
-  (await rig.here.endpoints.list({ everywhere: true })).flatMap((e: Endpoint) => e.addresses).sort();
+import { test } from 'tap';
+import { createRig } from '../rig.ts';
+import { attach, hosts, type Member, seenBy, until } from './members.ts';
 
 test('two hosts hand out different addresses, and know of each other', async (t) => {
   const { all } = await hosts(t, 2);
@@ -165,155 +133,65 @@ test('a daemon that is killed knows the others when it starts, and they it', asy
   await until(async () => (await seenBy({ rig: third, client })).length === 6, 'and follows them again');
 });
 
-test('a host that has other things than the cluster is not let in, and left as it was', async (t) => {
-  const { all, directory } = await hosts(t, 1);
-  await attach(all[0]!, 'a1');
-  await all[0]!.rig.here.networks.create({ name: 'blue', subnets: [{ cidr: '10.9.0.0/24' }] });
-  const alone = await createRig();
-  t.teardown(() => alone[Symbol.asyncDispose]());
-  alone.run('mine');
-  await alone.here.attach({ container: 'mine' });
-  await alone.here.close();
-  const joining = await alone.restart(directory.client());
-  t.teardown(() => joining[Symbol.asyncDispose]());
-  await until(async () => !!(await joining.here.status()).cluster?.problem, 'it says why');
-  const { cluster } = await joining.here.status();
-  t.match(cluster?.problem, /both use addresses of 10\.32\.0\.0\/26: here 10\.32\.0\.1 \(mine\)/);
-  t.equal(cluster?.id, undefined);
-  await joining.here.detach({ container: 'mine' });
-  await until(
-    async () => (await joining.here.status()).cluster?.id !== undefined,
-    'once it is gone, it is let in',
-    6000,
-  );
-  t.ok((await joining.here.networks.list()).some((n) => n.name === 'blue'));
+test('what is asked for while the directory is on its way waits for it, but not for ever', async (t) => {
+  const { all } = await hosts(t, 1);
+  const [a] = all as [Member];
+  await attach(a, 'a1', '192.168.7.1/24');
+  const unreachable = async () => (await a.rig.here.status()).cluster?.reachable === false;
+  a.client.cut();
+  await until(unreachable, 'it notices');
+  const asked = attach(a, 'a2', '192.168.7.2/24');
+  setTimeout(() => a.client.heal(), 500);
+  t.match(await asked, { addresses: ['192.168.7.2/24'] });
+  a.client.cut();
+  await until(unreachable, 'it notices again');
+  await t.rejects(attach(a, 'a3', '192.168.7.3/24'), {
+    code: 'WEAVE_DIRECTORY_UNREACHABLE',
+    message: /192\.168\.7\.3/,
+  });
+  t.strictSame(await seenBy(a), ['192.168.7.1/24', '192.168.7.2/24']);
 });
 
-/** A host with one network of the cluster's and one of its own, both in use. */
-async function lone(t: Test, address: string): Promise<Rig> {
-  const rig = await createRig();
-  t.teardown(() => rig[Symbol.asyncDispose]());
-  for (const name of ['mine', 'other']) rig.run(name);
-  await rig.here.attach({ container: 'mine' }, [address]);
-  await rig.here.networks.create({ name: 'own', subnets: [{ cidr: '10.20.0.0/24' }] });
-  await rig.here.attach({ container: 'other' }, [], { network: 'own' });
-  await rig.here.close();
-  return rig;
-}
-
-const refusal = async ({ here }: Rig): Promise<string> => {
-  await until(async () => !!(await here.status()).cluster?.problem, 'it says why');
-  return (await here.status()).cluster!.problem!;
-};
-const namesOn = async ({ here }: Rig) => (await here.networks.list()).map(({ name }) => name);
-
-test('who is refused leaves nothing behind', async (t) => {
+test('a listing that is older than the news takes nothing away', async (t) => {
   const { all, directory } = await hosts(t, 1);
   const [a] = all as [Member];
-  await attach(a, 'a1');
-  await a.rig.here.networks.create({ name: 'blue', subnets: [{ cidr: '10.9.0.0/24' }] });
-  const rig = await lone(t, '10.32.0.1/12');
-  const shared = () => directory.entries('/weave/').filter(({ key }) => !key.startsWith('/weave/definition/guard'));
-  const before = shared();
-  const joining = await rig.restart(directory.client());
-  t.teardown(() => joining[Symbol.asyncDispose]());
-  t.match(await refusal(joining), /both use addresses of 10\.32\.0\.0\/26: here 10\.32\.0\.1 \(mine\)/);
-  await joining.here.close();
-  t.strictSame(shared(), before, 'in the directory');
-  t.strictSame(await namesOn(a.rig), ['blue', 'weave'], 'nor with the others');
-  const again = await joining.restart();
-  t.teardown(() => again[Symbol.asyncDispose]());
-  t.strictSame(await namesOn(again), ['own', 'weave'], 'nor here');
-});
-
-test('who is refused as another was faster takes back what it told', async (t) => {
-  const { all, directory } = await hosts(t, 1);
-  const [a] = all as [Member];
-  const rig = await lone(t, '10.32.5.1/12');
   const client = directory.client();
-  let isTold = false;
-  const joining = await rig.restart({
-    ...client,
-    async commit(transaction) {
-      const done = await client.commit(transaction);
-      const tells = transaction.writes.some((write) => 'key' in write && write.key.startsWith(keys.network('')));
-      if (tells && done && !isTold) {
-        isTold = true;
-        await attach(a, 'a1', '10.32.5.1/12');
-      }
-      return done;
+  let meanwhile: (() => Promise<void>) | undefined;
+  const rig = await createRig({
+    underlay: '192.0.2.2',
+    directory: {
+      ...client,
+      async list(prefix) {
+        const listed = await client.list(prefix);
+        if (prefix !== keys.definitions || !meanwhile) return listed;
+        const work = meanwhile;
+        meanwhile = undefined;
+        await work();
+        return listed;
+      },
     },
   });
-  t.teardown(() => joining[Symbol.asyncDispose]());
-  t.match(await refusal(joining), /both use addresses of 10\.32\.5\.0\/26/);
-  t.ok(isTold);
-  await joining.here.close();
-  await until(async () => !(await namesOn(a.rig)).includes('own'), 'the others have it not');
-  t.strictSame(
-    directory
-      .entries(keys.pool(''))
-      .map(({ key }) => key)
-      .filter((key) => key.includes('10.20')),
-    [],
-  );
-});
-
-test('a subnet that is used up is made larger, everywhere', async (t) => {
-  const { all } = await hosts(t, 2);
-  const [a, b] = all as [Member, Member];
-  await a.rig.here.networks.create({ name: 'tiny', subnets: [{ cidr: '10.9.0.0/28' }] });
-  const sees = async ({ rig }: Member, text: string) =>
-    (await rig.here.networks.list()).some((n) => n.name === 'tiny' && n.subnets[0]?.cidr === text);
-  await until(() => sees(b, '10.9.0.0/28'), 'b knows it');
-  const on = async (member: Member, name: string, ...addresses: string[]) => {
-    member.rig.run(name);
-    return (await member.rig.here.attach({ container: name }, addresses, { network: 'tiny' })).addresses[0]!;
-  };
-  const got: string[] = [];
-  for (let i = 0; i < 14; i++) got.push(await on(i % 2 ? a : b, `c${i}`));
-  await t.rejects(on(b, 'late'), { code: 'WEAVE_POOL_EXHAUSTED' });
-  t.match(await b.rig.here.networks.grow('tiny', '10.9.0.0/24'), { subnets: [{ cidr: '10.9.0.0/24' }] });
-  await until(() => sees(a, '10.9.0.0/24'), 'a follows');
-  const inKernel = ({ rig }: Member) => (rig.datapath.listing().match(/address 10\.9\.0\.\d+\/\d+/g) ?? []).sort();
-  const held = [...inKernel(a), ...inKernel(b)].map((text) => text.replace('address ', ''));
-  t.strictSame(held.sort(), got.map((text) => text.replace('/28', '/24')).sort(), 'all that is attached, where it is');
-  for (let i = 14; i < 30; i++) got.push(await on(i % 2 ? a : b, `c${i}`));
-  t.equal(new Set(got.map((text) => text.split('/')[0])).size, 30, 'no address twice');
-  await t.rejects(b.rig.here.networks.create({ name: 'other', subnets: [{ cidr: '10.9.0.128/25' }] }), {
-    code: 'WEAVE_SUBNET_OVERLAP',
-  });
-});
-
-test('a subnet does not grow around an address that a host has by itself, nor the other way round', async (t) => {
-  const { all } = await hosts(t, 2);
-  const [a, b] = all as [Member, Member];
+  t.teardown(() => rig[Symbol.asyncDispose]());
+  await until(async () => (await rig.here.status()).cluster?.id !== undefined, 'it has joined');
+  const knows = async (name: string) => (await rig.here.networks.list()).some((n) => n.name === name);
   await a.rig.here.networks.create({ name: 'blue', subnets: [{ cidr: '10.9.0.0/24' }] });
-  const sees = async ({ rig }: Member, text: string) =>
-    (await rig.here.networks.list()).some((n) => n.name === 'blue' && n.subnets[0]?.cidr === text);
-  await until(() => sees(b, '10.9.0.0/24'), 'b knows it');
-  a.rig.run('mine');
-  await a.rig.here.attach({ container: 'mine' }, ['10.9.1.7/24'], { network: 'blue' });
-  await t.rejects(b.rig.here.networks.grow('blue', '10.9.0.0/23'), {
-    code: 'WEAVE_ADDRESS_IN_USE',
-    message: /^10\.9\.1\.7 on network blue is in use on host/,
-  });
-  await a.rig.here.detach({ container: 'mine' }, [], { network: 'blue' });
-  const races = Array.from({ length: 10 }, async (_, i) => {
-    const name = `r${i}`;
-    await a.rig.here.networks.create({ name, subnets: [{ cidr: `10.${100 + i}.0.0/24` }] });
-    await until(async () => (await b.rig.here.networks.list()).some((n) => n.name === name), `b knows ${name}`);
-    b.rig.run(name);
-    const [grown, attached] = await Promise.allSettled([
-      a.rig.here.networks.grow(name, `10.${100 + i}.0.0/23`),
-      b.rig.here.attach({ container: name }, [`10.${100 + i}.1.1/23`], { network: name }),
-    ]);
-    t.equal(attached.status, 'fulfilled', 'who asks for an address gets it, of the subnet or by itself');
-    const [network] = (await a.rig.here.networks.list()).filter((n) => n.name === name);
-    t.equal(grown.status === 'fulfilled', network!.subnets[0]!.cidr.endsWith('/23'));
-    if (grown.status === 'fulfilled')
-      await t.rejects(a.rig.here.attach({ container: 'mine' }, [`10.${100 + i}.1.1/23`], { network: name }), {
-        code: 'WEAVE_ADDRESS_IN_USE',
-      });
-  });
-  await Promise.all(races);
+  await until(() => knows('blue'), 'b knows it');
+  const use = () => rig.here.attach({ container: rig.run('web').name }, [], { network: 'blue' });
+  await use();
+  await rig.here.detach({ container: 'web' }, [], { network: 'blue' });
+  // Removed on the one host while it comes to be in use on the other: that one compares all.
+  client.cut();
+  await use();
+  await a.rig.here.networks.remove('blue');
+  let isDone = false;
+  meanwhile = async () => {
+    await a.rig.here.networks.create({ name: 'late', subnets: [{ cidr: '10.10.0.0/24' }] });
+    await until(() => knows('late'), 'b is told of it');
+    isDone = true;
+  };
+  client.heal();
+  await until(() => isDone, 'it compares');
+  await until(async () => (await knows('late')) && (await knows('blue')), 'it has both');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.ok(await knows('late'), 'and keeps it');
 });

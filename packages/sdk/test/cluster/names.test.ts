@@ -2,16 +2,10 @@ import { keys, LEASE_SECONDS } from '@weave/core';
 import { memoryDirectory } from '@weave/core/testing';
 import { type Test, test } from 'tap';
 import { createRig, type Rig } from '../rig.ts';
+import { until } from './members.ts';
 
 const domain = 'weave.local';
 let now = 0;
-
-async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 3000): Promise<void> {
-  for (const end = Date.now() + ms; !(await holds()); ) {
-    if (Date.now() > end) throw new Error(`not so after ${ms} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** Two hosts with a container each. */
 async function hosts(t: Test) {
