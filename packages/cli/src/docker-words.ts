@@ -49,7 +49,7 @@ export function parseDockerRun(words: readonly string[]): DockerRun {
   };
 }
 
-const isNetwork = (name: string) => name === '--net' || name === '--network';
+export const isNetwork = (name: string) => name === '--net' || name === '--network';
 
 const sizeOf = (options: readonly Option[]) => options.reduce((sum, { size }) => sum + size, 0);
 

@@ -43,7 +43,7 @@ test('dns-add, dns-lookup, status dns, dns-remove', async (t) => {
   await prints(t, ['dns-lookup', 'db'], 'fd00::1\n');
   await prints(t, ['dns-remove', 'c1'], '');
   for (const name of ['c1', 'www', 'api']) await prints(t, ['dns-lookup', name], '');
-  t.match((await rig.run('status')).stdout, /\n *Domain: weave\.local\.\n/);
+  t.match((await rig.run('status')).stdout, /\n {9}Domain: weave\.local\.\n/);
 });
 
 test('mistakes', async (t) => {
@@ -70,6 +70,9 @@ test('dns-args', async (t) => {
     ['dns-args', '--name', 'web', '-d', 'nginx'],
     '--dns=169.254.53.53 --hostname=web.weave.local --dns-search=.',
   );
+  await rig.weave.networks.create({ name: 'six', subnets: [{ cidr: 'fd00:6::/64' }] });
+  await prints(t, ['dns-args', '--net', 'six'], '--dns=fd77:6561:7665:53::53 --dns-search=weave.local.');
+  await rig.weave.networks.remove('six');
   const args = (...words: string[]) => argsFor(words, 'weave.local.', '1.2.3.4').slice(1).join(' ');
   t.equal(args('--name=web'), '--hostname=web.weave.local --dns-search=.');
   for (const words of [['-h', 'x'], ['-hx'], ['--hostname', 'x'], ['--hostname=x'], ['-h=x']]) {

@@ -8,7 +8,7 @@ export { type Interposed, interpose } from './interpose.ts';
 export { createLab, type Lab, type LabOptions } from './lab.ts';
 export { cleanStaleLabs } from './leftovers.ts';
 export { failpoints, type Mortal, mortal } from './mortal.ts';
-export { DNS, dig, firstSeen, resolves, status, within } from './names.ts';
+export { DNS, dig, resolves, soonNamed, spread, status, within } from './names.ts';
 export { cutPower } from './power.ts';
 export type { ExecOptions, ExecResult, SpawnOptions } from './process.ts';
 export { random } from './random.ts';

@@ -42,7 +42,7 @@ export async function resolves(host: Host, container: string, name: string, want
  * Asks for a name every few milliseconds from within a container, from now on; answers when, in milliseconds since
  * 1970, it was first there.
  */
-export async function firstSeen(host: Host, container: string, name: string): Promise<() => Promise<number>> {
+async function firstSeen(host: Host, container: string, name: string): Promise<() => Promise<number>> {
   const argv = [`--net=${await namespaceOf(host, container)}`, process.execPath, '-e', ASKER, DNS, name];
   const child = host.spawn(['nsenter', ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
   let out = '';
@@ -76,3 +76,24 @@ socket.bind(() => {
 });
 setTimeout(() => process.exit(1), 20000);
 `;
+
+const STARTS = Number(process.env.WEAVE_STARTS ?? 20);
+
+/** Milliseconds from a container's start on `host` until its name is answered in `asker` on `from`, of so many: sorted. */
+export async function soonNamed(host: Host, network: string, from: Host, asker: string): Promise<number[]> {
+  const took: number[] = [];
+  for (let n = 0; n < STARTS; n++) {
+    await host.docker('create', '--name', `soon${n}`, '--net', network, 'busybox', 'sleep', '3600');
+    const seen = await firstSeen(from, asker, `soon${n}.weave.local`);
+    await host.docker('start', `soon${n}`);
+    const started = Date.parse(await host.docker('inspect', '--format', '{{.State.StartedAt}}', `soon${n}`));
+    took.push((await seen()) - started);
+    await host.docker('rm', '-f', `soon${n}`);
+  }
+  return took.sort((a, b) => a - b);
+}
+
+/** Of sorted milliseconds. */
+export const spread = (took: readonly number[]): string =>
+  [0.5, 0.99].map((q) => `p${q * 100} ${took[Math.min(took.length - 1, Math.floor(took.length * q))]} ms`).join(', ') +
+  `, at most ${took.at(-1)} ms of ${took.length}`;

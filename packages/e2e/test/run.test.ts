@@ -79,6 +79,11 @@ test('names', async (t) => {
     ...{ code: 0, stdout: /^PING named \(10\.2\.1\.3\)/ },
   });
   await host.docker('rm', '-f', 'named', 'nameless');
+
+  await host.weave('network', 'create', '--subnet', 'fd00:6::/64', 'six');
+  const alone = ['run', '--network', 'six', '--net', 'none', '--name', 'alone', '--rm', 'busybox'];
+  t.match(await weave(...alone, 'nslookup', 'alone.weave.local'), { code: 0, stdout: /Address: fd00:6::/ }, 'by IPv6');
+  await host.weave('network', 'rm', 'six');
 });
 
 test('exit codes, streams and signals', async (t) => {

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { type NameTarget, WeaveError } from '@weave/sdk/client';
+import { type NameTarget, type Weave, WeaveError } from '@weave/sdk/client';
 import type { Command } from 'commander';
 import { type CommonOptions, daemonClient, withDaemon } from '../client.ts';
-import { optionsOf } from '../docker-words.ts';
+import { isNetwork, optionsOf } from '../docker-words.ts';
 import { examples } from '../options.ts';
 import { print } from '../output.ts';
 
@@ -68,16 +68,30 @@ export const dnsArgsCommand = (): Command =>
   daemonClient('dns-args')
     .description('what docker run is to be told so that a container asks weaveDNS: docker run $(weave dns-args) …')
     .usage('[options] [argument of docker run...]')
-    .argument('[words...]', 'with --name and no --hostname among them, a hostname is printed too')
+    .argument(
+      '[words...]',
+      'with --name and no --hostname a hostname is printed too; of --net it is seen which address is reached',
+    )
     .helpOption('--help', 'display help for command')
     .allowUnknownOption()
     .addHelpText('after', examples('docker run $(weave dns-args) busybox nslookup web'))
     .action(async (words: string[], options: CommonOptions) => {
-      const { dns } = await withDaemon(options, (weave) => weave.status());
-      const args = dns ? argsFor(words, `${dns.domain}.`, dns.addresses[0]!) : [];
+      const args = await withDaemon(options, (weave) => dnsArgs(weave, words));
       if (options.json) return print(args, true, () => '');
       process.stdout.write(args.join(' '));
     });
+
+/** What tells a container of weaveDNS: of Docker's `words`, and on a network of Weave that they do not name. */
+export async function dnsArgs(weave: Weave, words: readonly string[], network?: string): Promise<string[]> {
+  const { dns } = await weave.status();
+  if (!dns) return [];
+  const named = optionsOf(words).flatMap(({ name, value }) => (isNetwork(name) && value ? value : []));
+  const on = (await weave.networks.list()).filter(({ name }) => [...named, network].includes(name));
+  const families = on.flatMap(({ subnets }) => subnets.map(({ cidr }) => isIP(cidr.split('/')[0]!)));
+  const family = families.includes(6) && !families.includes(4) ? 6 : 4;
+  const address = dns.addresses.find((address) => isIP(address) === family)!;
+  return argsFor(words, `${dns.domain}.`, address);
+}
 
 /** Docker refuses longer ones. */
 const LONGEST_HOSTNAME = 64;
@@ -89,7 +103,7 @@ const LONGEST_HOSTNAME = 64;
 export function argsFor(words: readonly string[], domain: string, address: string): string[] {
   const options = optionsOf(words);
   const said = (...names: string[]) => options.findLast(({ name }) => names.includes(name));
-  if (said('--net', '--network')?.value?.startsWith('container:')) return [];
+  if (options.findLast(({ name }) => isNetwork(name))?.value?.startsWith('container:')) return [];
   const name = said('--name')?.value;
   const hostname = name && !said('-h', '--hostname') ? `${name}.${domain.slice(0, -1)}` : undefined;
   const tell = hostname !== undefined && hostname.length <= LONGEST_HOSTNAME;

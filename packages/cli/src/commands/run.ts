@@ -19,7 +19,7 @@ import { type DockerRun, parseDockerRun } from '../docker-words.ts';
 import { examples, networkOption, stateDirOption } from '../options.ts';
 import { print } from '../output.ts';
 import { isAddress } from './attach.ts';
-import { argsFor } from './dns.ts';
+import { dnsArgs } from './dns.ts';
 
 interface RunOptions extends CommonOptions {
   stateDir: string;
@@ -84,7 +84,9 @@ function leadingAddresses(words: readonly string[], command: Command): { address
 async function run(weave: Weave, addresses: string[], asked: DockerRun, options: RunOptions): Promise<void> {
   const { network, json } = options;
   await weave.networks.inspect(network ?? DEFAULT_NETWORK);
-  const named = options.withoutDns ? [] : await dnsArgs(weave, asked);
+  // Docker refuses a nameserver for what shares another container's namespace.
+  const named =
+    options.withoutDns || asked.isShared ? [] : await dnsArgs(weave, asked.options, network ?? DEFAULT_NETWORK);
   const directory = mkdtempSync(join(tmpdir(), 'weave-run-'));
   try {
     const cidfile = asked.cidfile ?? join(directory, 'id');
@@ -109,12 +111,6 @@ async function run(weave: Weave, addresses: string[], asked: DockerRun, options:
   } finally {
     rmSync(directory, { recursive: true });
   }
-}
-
-/** Docker refuses a nameserver for what shares another container's namespace. */
-async function dnsArgs(weave: Weave, { options, isShared }: DockerRun): Promise<string[]> {
-  const { dns } = await weave.status();
-  return dns && !isShared ? argsFor(options, `${dns.domain}.`, dns.addresses[0]!) : [];
 }
 
 /** The engine's own init is replaced by what waits for the interface. */
