@@ -13,6 +13,8 @@ test('env and config: there is no proxy', async (t) => {
   t.same(await rig.run('env'), quiet);
   t.same(await rig.run('config'), { ...quiet, code: 1 });
   t.match(await rig.run('env', '--restore'), { code: 1, stdout: /^$/, stderr: /^Nothing to restore/ });
+  const { code, stderr } = await rig.run('env', '--restore', '--json');
+  t.match([code, JSON.parse(stderr)], [1, { error: { message: /^Nothing to restore/ } }]);
   process.env.ORIG_DOCKER_HOST = 'tcp://192.0.2.1:2375';
   t.same(await rig.run('env', '--restore'), { ...quiet, stdout: 'DOCKER_HOST=tcp://192.0.2.1:2375\n' });
   t.same(await rig.run('env', '--json'), { ...quiet, stdout: '{}\n' });

@@ -9,6 +9,6 @@ export async function traces(host: Host): Promise<string> {
     ip -br link | awk '{print $1}'; ip netns; ip rule; ip route show table all | grep -v -e docker0 -e 'local fe80::.* dev eth0'
     nft list tables | grep weave; iptables -S; ip6tables -S; iptables -t nat -S; cat /proc/sys/net/ipv4/ip_forward
     docker ps -aq; docker volume ls -q; docker network ls --format '{{.Name}}'; docker images -q
-    find /run/weave /run/docker/plugins ! -type d; mount | grep /run/weave; pgrep -a 'etcd|node'; true`;
+    find /run/weave /run/docker/plugins /var/lib/weave ! -type d ! -path '*/wait/*'; mount | grep /run/weave; pgrep -a 'etcd|node'; true`;
   return (await host.exec(script)).stdout;
 }

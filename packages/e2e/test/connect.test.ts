@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { type Test, test } from 'tap';
-import { ALL_AGREE, checked, createLab, type Host } from '../src/index.ts';
+import { ALL_AGREE, checked, createLab, type Host, killDaemon } from '../src/index.ts';
 
 const lab = await createLab({ hosts: 3 });
 tap.teardown(() => lab.dispose());
@@ -60,7 +61,7 @@ test('a network made on one host is on all', async (t) => {
   t.equal(new Set(addresses).size, 3, addresses.join(' '));
 });
 
-test('the first host dies: the others go on, and rmpeer gives back what it held', async (t) => {
+test('the first host dies: the others go on, and it comes back', async (t) => {
   const pid = (await a.exec('cat /proc/$(pgrep -f "weave.cjs daemon" | head -1)/stat | cut -d" " -f1')).stdout.trim();
   await a.exec(`kill -KILL ${pid}; pkill -KILL -x etcd || true`, { allowFail: true });
   await b.docker('run', '-d', '--name', 'late', '--net', 'none', 'busybox', 'sleep', '3600');
@@ -69,3 +70,29 @@ test('the first host dies: the others go on, and rmpeer gives back what it held'
   await a.weave('prime');
   for (const host of lab.hosts) t.equal(await checked(host), ALL_AGREE);
 });
+
+test('reset leaves nothing of a cluster either', async (t) => {
+  await killDaemon(c);
+  t.match(await keptBy(c), /\/cluster\/.* etcd/s, 'its etcd goes on without it');
+  await c.weave('reset', '--force');
+  t.equal(await keptBy(c), '');
+  const remove = () => b.exec(['weave', 'rmpeer', 'h3', 'nobody'], { allowFail: true });
+  let half = await remove();
+  for (let tries = 0; half.stderr.includes('is alive') && tries < 60; tries++) half = await sleep(500).then(remove);
+  t.match(
+    half,
+    { code: 3, stdout: /^\d+ IPs taken over from h3\n$/, stderr: /nobody/ },
+    'of each it is said what came',
+  );
+  await a.weave('reset');
+  t.equal(await keptBy(a), '', 'also where the others are told');
+});
+
+const keptBy = async (host: Host) =>
+  (
+    await host.exec(`find /var/lib/weave ! -type d ! -path '*/wait/*'; pgrep etcd >/dev/null && echo etcd`, {
+      allowFail: true,
+    })
+  ).stdout
+    .replaceAll('\n', ' ')
+    .trim();

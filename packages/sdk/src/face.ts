@@ -29,6 +29,8 @@ interface Rest {
   timers?: Timers | undefined;
   company: Company;
   store: OpenedStore['store'];
+  /** Removes what is kept of a cluster. */
+  forget(): Promise<void>;
   firewall: Firewall;
   events: ReturnType<typeof createEvents>;
   notices: string[];
@@ -38,7 +40,7 @@ interface Rest {
 /** {@link Weave} of a host that has started. */
 export function faceOf(
   host: Host,
-  { company, store, firewall, events, notices, started, engine, timers }: Rest,
+  { company, store, forget, firewall, events, notices, started, engine, timers }: Rest,
 ): Weave {
   const { state, datapath } = host;
   const endPasses = every(PASS_MS, timers ?? realTimers, () =>
@@ -100,6 +102,7 @@ export function faceOf(
       );
       // What is under way must not put anything back.
       await close();
+      await forget();
     },
     close,
     [Symbol.asyncDispose]: close,

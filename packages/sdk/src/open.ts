@@ -127,7 +127,12 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
       begin,
     );
   }
-  return faceOf(host, { ...options, company, store, firewall, events, notices, started: clock() });
+  const forget = async () => {
+    if (options.store) return;
+    const { eraseShelf } = await import('./managed/record.ts');
+    await eraseShelf(options.stateDir ?? STATE_DIR);
+  };
+  return faceOf(host, { ...options, company, store, forget, firewall, events, notices, started: clock() });
 }
 
 /** What could not be mended. A disk that is full now keeps nothing from being served; the next pass may find room. */

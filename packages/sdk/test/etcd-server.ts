@@ -113,13 +113,19 @@ export class EtcdServer implements AsyncDisposable {
 
 export const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-/** A port of the loopback that nobody has now. */
+/** A port of the loopback that nobody has now; not one of those that connections get (`ip_local_port_range`). */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 const isHealthy = (url: string) =>

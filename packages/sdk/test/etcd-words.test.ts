@@ -1,4 +1,6 @@
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { t } from 'tap';
+import { asFailure } from '../src/etcd/failure.ts';
 import { METHODS } from '../src/etcd/messages.ts';
 import { decode, encode, shape } from '../src/etcd/protobuf.ts';
 import { parseEtcdAddress } from '../src/etcd.ts';
@@ -92,4 +94,16 @@ t.test('an etcd as it is written', async (t) => {
     ['etcd://me:secret@h1:2379', /^[^:@]*--store-user$/],
   ] as const)
     t.throws(() => parseEtcdAddress(text), { code: 'WEAVE_INVALID_OPTION', message: why }, text);
+});
+
+t.test('what etcd fails with', async (t) => {
+  const code = (code: status, details: string) => asFailure({ code, details } as ServiceError, 'e:2379').code;
+  t.equal(
+    code(status.UNKNOWN, 'context deadline exceeded'),
+    'WEAVE_DIRECTORY_UNREACHABLE',
+    'of a member without others',
+  );
+  t.equal(code(status.UNAVAILABLE, 'etcdserver: no leader'), 'WEAVE_DIRECTORY_UNREACHABLE');
+  t.equal(code(status.PERMISSION_DENIED, 'etcdserver: permission denied'), 'WEAVE_DIRECTORY_DENIED');
+  t.equal(code(status.INVALID_ARGUMENT, 'etcdserver: duplicate key given in txn request'), 'WEAVE_BUG');
 });

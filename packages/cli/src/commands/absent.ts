@@ -1,6 +1,7 @@
+import { WeaveError } from '@weave/sdk/client';
 import { Command } from 'commander';
 import { examples } from '../options.ts';
-import { print } from '../output.ts';
+import { failWith, print } from '../output.ts';
 
 /** What 2.8 does where no proxy runs. */
 export const envCommand = (): Command =>
@@ -13,7 +14,9 @@ export const envCommand = (): Command =>
       if (!restore) return print({}, json, () => '');
       const original = process.env.ORIG_DOCKER_HOST;
       if (original !== undefined) return print({ DOCKER_HOST: original }, json, () => `DOCKER_HOST=${original}`);
-      process.stderr.write('Nothing to restore: weave env has not changed DOCKER_HOST here.\n');
+      const why = 'Nothing to restore: weave env has not changed DOCKER_HOST here';
+      if (json) failWith(new WeaveError('WEAVE_INVALID_REQUEST', why), json);
+      else process.stderr.write(`${why}.\n`);
       process.exitCode = 1;
     });
 

@@ -46,12 +46,16 @@ export const rmpeerCommand = (): Command =>
     .addHelpText('after', examples('weave rmpeer host2'))
     .action(async (peers: string[], options: CommonOptions) => {
       const removed: { peer: string; addresses: string }[] = [];
-      await withProgress('removing', () =>
-        withDaemon(options, async (weave) => {
-          for (const peer of peers) removed.push({ peer, addresses: await weave.cluster.remove(peer) });
-        }),
-      );
-      print(removed, options.json, () =>
-        removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
-      );
+      try {
+        await withProgress('removing', () =>
+          withDaemon(options, async (weave) => {
+            for (const peer of peers) removed.push({ peer, addresses: await weave.cluster.remove(peer) });
+          }),
+        );
+      } finally {
+        // Also where one could not be removed: those before it are.
+        print(removed, options.json, () =>
+          removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
+        );
+      }
     });

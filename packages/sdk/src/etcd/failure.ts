@@ -6,6 +6,9 @@ const STRANGER = /authentication failed|user name is empty|user name not found/;
 /** What Node and OpenSSL say of the certificate that they were shown, and the other end of ours. */
 const CERTIFICATE = /certificate|SSL alert/;
 
+/** What a member without the others says at times, in UNKNOWN. */
+const GAVE_UP = /^context (deadline exceeded|canceled)/;
+
 const DENIED = new Set([status.PERMISSION_DENIED, status.UNAUTHENTICATED]);
 const UNREACHABLE = new Set([
   ...[status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED, status.INTERNAL],
@@ -22,7 +25,8 @@ export function asFailure(error: ServiceError, endpoint: string): WeaveError {
     (code === status.INVALID_ARGUMENT && STRANGER.test(details)) ||
     (code === status.UNAVAILABLE && CERTIFICATE.test(details));
   if (isDenied) return new WeaveError('WEAVE_DIRECTORY_DENIED', `etcd at ${endpoint}: ${details}`, { cause: error });
-  const known = UNREACHABLE.has(code) ? 'WEAVE_DIRECTORY_UNREACHABLE' : 'WEAVE_BUG';
+  const isUnreachable = UNREACHABLE.has(code) || (code === status.UNKNOWN && GAVE_UP.test(details));
+  const known = isUnreachable ? 'WEAVE_DIRECTORY_UNREACHABLE' : 'WEAVE_BUG';
   return new WeaveError(known, `etcd at ${endpoint}: ${details}`, { cause: error });
 }
 

@@ -152,11 +152,24 @@ function start(spec: EtcdSpec, logFile: string): Process {
 /** What matters once it has data. */
 const lasting = (args: readonly string[]) => args.filter((arg) => !arg.startsWith('--initial-cluster')).join(' ');
 
-/** One that a killed daemon left. */
-async function takeOver(spec: EtcdSpec, log: Log): Promise<Process | undefined> {
+function* etcdsAt(isIt: (dir: string) => boolean): Generator<Process> {
+  const option = '--data-dir=';
   for (const name of readdirSync('/proc')) {
     const found = /^\d+$/.test(name) ? findProcess(Number(name)) : undefined;
-    if (!found?.args.includes(`--data-dir=${spec.dir}`) || !found.args.includes(`--name=${spec.name}`)) continue;
+    const dir = found?.args.find((arg) => arg.startsWith(option))?.slice(option.length);
+    if (found && dir !== undefined && isIt(dir)) yield found;
+  }
+}
+
+/** Ends what a killed daemon left running with data below this folder. */
+export async function endEtcds(folder: string): Promise<void> {
+  for (const each of etcdsAt((dir) => dir.startsWith(`${folder}/`))) await endProcess(each);
+}
+
+/** One that a killed daemon left. */
+async function takeOver(spec: EtcdSpec, log: Log): Promise<Process | undefined> {
+  for (const found of etcdsAt((dir) => dir === spec.dir)) {
+    if (!found.args.includes(`--name=${spec.name}`)) continue;
     if (lasting(found.args.slice(1)) === lasting(argumentsOf(spec))) {
       log('info', 'etcd runs already: taken over', { pid: found.pid });
       return found;

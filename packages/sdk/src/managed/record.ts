@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Credentials } from './etcd-api.ts';
+import { endEtcds } from './etcd-process.ts';
 import { readIfThere, writeDurably } from './files.ts';
 import { covers, type Identity, makeAuthority, makeIdentity, type Subject } from './pki.ts';
 
@@ -61,8 +62,17 @@ export interface Shelf {
   forgetStore(id: string): void;
 }
 
+const rootIn = (stateDir: string) => join(stateDir, 'cluster');
+
+/** All of it goes, and what runs on it. */
+export async function eraseShelf(stateDir: string): Promise<void> {
+  const root = rootIn(stateDir);
+  await endEtcds(root);
+  rmSync(root, { recursive: true, force: true });
+}
+
 export function openShelf(stateDir: string): Shelf {
-  const root = join(stateDir, 'cluster');
+  const root = rootIn(stateDir);
   const file = join(root, 'cluster.json');
   const stored = readIfThere(file);
   const record: ManagedRecord = stored ? JSON.parse(stored) : { targets: [] };
