@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { type Mirror, mirrorNetworks } from './mirror.ts';
 import { PLUGIN_NAMES } from './plugin.ts';
 import { containerOf, holdings, type Inspect, inspector } from './snapshot.ts';
 
-/** Where there is no engine, looking for one is all that an idle daemon does: 0.7 ms each time. */
+/** Where there is no engine, looking for one is all that an idle daemon does: asking for one takes 0.7 ms. */
 const RETRY_MS = 1000;
 /** Listing everything is more than that. */
 const HELD_MS = 8000;
@@ -33,7 +34,7 @@ export async function followEngine(weave: Weave, docker: Docker, toLog: Log, sig
   let heldAt = performance.now();
   while (!signal.aborted) {
     try {
-      await followOnce({ weave, docker, log, signal, held });
+      if (await mayAnswer(docker)) await followOnce({ weave, docker, log, signal, held });
     } catch (error) {
       log('debug', 'the engine does not answer', { error: error instanceof Error ? error.message : String(error) });
     }
@@ -44,6 +45,12 @@ export async function followEngine(weave: Weave, docker: Docker, toLog: Log, sig
     }
     await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Unless its socket is not there. */
+async function mayAnswer({ modem }: Docker): Promise<boolean> {
+  const path = await (modem as typeof modem & { getSocketPath(): Promise<string> | undefined }).getSocketPath();
+  return path === undefined || existsSync(path);
 }
 
 async function followOnce(followed: Connection): Promise<void> {
