@@ -2,44 +2,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { CATALOGUE, type Code, FACES, WeaveError } from '@weave/core';
-import type { Command } from 'commander';
-import tap, { type Test, test } from 'tap';
+import tap, { test } from 'tap';
 import { parseWords } from '../src/commands/attach.ts';
 import { table } from '../src/output.ts';
-import { buildProgram } from '../src/program.ts';
-import { createRig, type Result, runProcess, TRACE } from './rig.ts';
+import { createRig, runProcess, TRACE } from './rig.ts';
+import { sayingOf } from './said.ts';
 
 const rig = await createRig();
 tap.teardown(() => rig[Symbol.asyncDispose]());
-
-/** Every command with the words that name it. */
-function* commands(command: Command = buildProgram(), path: string[] = []): Generator<[string[], Command]> {
-  yield [path, command];
-  for (const each of command.commands) yield* commands(each, [...path, each.name()]);
-}
-
-async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
-  const { code, stdout, stderr } = await rig.run(...args, '--json');
-  if (code !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
-}
-
-async function prints(t: Test, args: string[], stdout: string | RegExp) {
-  const result = await rig.run(...args);
-  const wanted = typeof stdout === 'string' ? `${stdout}\n`.replace(/^\n$/, '') : stdout;
-  t.match({ ...result }, { code: 0, stderr: /^$/ }, args.join(' '));
-  if (typeof wanted === 'string') t.equal(result.stdout, wanted, `says ${stdout}`);
-  else t.match(result.stdout, wanted);
-}
-
-async function refused(t: Test, args: string[], code: number, stderr: RegExp): Promise<Result> {
-  const before = await rig.state();
-  const result = await rig.run(...args);
-  t.match(result, { code, stderr, stdout: /^$/ }, args.join(' '));
-  t.notMatch(result.stderr, TRACE, 'no stack trace');
-  t.equal(await rig.state(), before, 'and nothing changed');
-  return result;
-}
+const { json, prints, refused } = sayingOf(rig);
 
 test('words of attach', async (t) => {
   const web = { container: 'web' };
@@ -97,74 +68,6 @@ test('a table', async (t) => {
   );
 });
 
-test('the help of every command has an example', async (t) => {
-  for (const [path] of commands()) {
-    const { code, stdout, stderr } = await rig.run(...path, '--help');
-    const name = ['weave', ...path].join(' ');
-    t.match({ code, stderr }, { code: 0, stderr: /^$/ }, name);
-    t.match(stdout, new RegExp(`^Usage: ${name} `), 'usage');
-    t.match(stdout, new RegExp(`\\nExamples:\\n.*${name} ?`, 's'), 'an example of it');
-    for (const line of stdout.split('\n')) t.ok(line.length <= 120, `no line of ${name} is too long`, { line });
-  }
-  const { stdout } = await rig.run('--help');
-  for (const [path] of commands()) if (path.length === 1) t.match(stdout, new RegExp(`^  ${path[0]} `, 'm'));
-});
-
-test('every example is one that can be parsed', async (t) => {
-  for (const [path] of commands()) {
-    const { stdout } = await rig.run(...path, '--help');
-    const [, below = ''] = stdout.split('Examples:\n');
-    for (const line of below.split('\n').filter((each) => /^ {2}weave /.test(each))) {
-      const words = shellWords(line.trim().split(/ {2,}|>/)[0]!).slice(1);
-      const program = buildProgram();
-      for (const [, command] of commands(program)) command.exitOverride().action(() => undefined);
-      await t.resolves(program.parseAsync(words, { from: 'user' }), line.trim());
-    }
-  }
-});
-
-const shellWords = (line: string) => (line.match(/'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^'(.*)'$/, '$1'));
-
-test('mistakes are answered with the usage', async (t) => {
-  const cases: [string[], RegExp, string][] = [
-    [['bogus'], /unknown command 'bogus'/, 'weave'],
-    [['--bogus'], /unknown option '--bogus'/, 'weave'],
-    [['statsu'], /unknown command 'statsu'\n\(Did you mean status\?\)/, 'weave'],
-    [['network', 'bogus'], /unknown command 'bogus'/, 'weave network'],
-    [['network', '--bogus'], /unknown option '--bogus'/, 'weave network'],
-    [['network', 'create'], /missing required argument 'name'/, 'weave network create'],
-    [['network', 'create', 'a', 'b'], /too many arguments/, 'weave network create'],
-    [['network', 'rm'], /missing required argument 'network'/, 'weave network rm'],
-    [['ps', '--network'], /argument missing/, 'weave ps'],
-    [['ps', '--network', ''], /It is empty/, 'weave ps'],
-    [['attach', '--network', '', 'c1'], /It is empty/, 'weave attach'],
-    [['attach'], /missing required argument/, 'weave attach'],
-    [['detach'], /missing required argument/, 'weave detach'],
-    [['launch', '--local', '--log-level', 'loud'], /Allowed choices are debug, info, warning, error/, 'weave launch'],
-    [['launch', '--local', '--nameserver', 'ns1'], /not an IP address/, 'weave launch'],
-    [['daemon', '--nameserver', '10.0.0.300'], /not an IP address/, 'weave daemon'],
-    [['reset', 'all'], /too many arguments/, 'weave reset'],
-    [['stop', '--force'], /unknown option '--force'/, 'weave stop'],
-    [['status', 'x'], /Allowed choices are targets,\s+connections/, 'weave status'],
-    [['version', '--run-dir'], /argument missing/, 'weave version'],
-  ];
-  const paths = [...commands()].map(([path]) => path).filter((path) => path.length > 0);
-  // What these do not know is for docker run.
-  for (const every of paths.filter(([word]) => word !== 'dns-args' && word !== 'run'))
-    cases.push([[...every, '--no-such-option'], /unknown option/, `weave ${every.join(' ')}`]);
-  for (const [args, error, usage] of cases) {
-    const { stderr } = await refused(t, args, 1, error);
-    t.match(stderr, `\nUsage: ${usage} `);
-  }
-  for (const group of [[], ['network']]) {
-    const { code, stdout, stderr } = await rig.run(...group);
-    t.match({ code, stdout }, { code: 1, stdout: /^$/ }, 'a command of commands alone is a mistake too');
-    t.match(stderr, /^Usage: weave.*\nExamples:/s);
-  }
-  const json = await rig.run('network', 'create', '--json');
-  t.match(json, { code: 1, stderr: /missing required argument/ });
-});
-
 test('errors of every kind', async (t) => {
   const codes = Object.keys(CATALOGUE) as Code[];
   const weave = rig.weave as { -readonly [K in keyof typeof rig.weave]: (typeof rig.weave)[K] };
@@ -196,35 +99,6 @@ test('errors of every kind', async (t) => {
   t.equal(distinct.size, Object.keys(FACES).length, 'each kind has an exit code of its own');
 });
 
-test('no daemon', async (t) => {
-  const nowhere = ['--run-dir', join(rig.runDir, 'nowhere')];
-  const leaves = [...commands()].filter(([path, command]) => path.length > 0 && command.commands.length === 0);
-  const words: Record<string, string[]> = {
-    attach: ['c1'],
-    detach: ['c1'],
-    create: ['n'],
-    inspect: ['n'],
-    grow: ['n', '10.9.0.0/23'],
-    rm: ['n'],
-    rmpeer: ['h'],
-    connect: ['h'],
-    forget: ['h'],
-    'dns-add': ['c1'],
-    'dns-remove': ['c1'],
-    'dns-lookup': ['c1'],
-    run: ['busybox'],
-    start: ['c1'],
-    restart: ['c1'],
-  };
-  // These start one, are one, or do without one.
-  const own = ['setup', 'launch', 'daemon', 'reset', 'stop', 'version', 'env', 'config', 'completion'];
-  for (const [path] of leaves.filter(([path]) => !own.includes(path[0]!)))
-    await refused(t, [...path, ...nowhere, ...(words[path.at(-1)!] ?? [])], 7, /no weave daemon answers on .*nowhere/);
-  t.same(await rig.run('stop', ...nowhere), { code: 0, stdout: 'weave is not running\n', stderr: '' });
-  t.same(JSON.parse((await rig.run('stop', '--json', ...nowhere)).stdout), { stopped: null });
-  t.match(await rig.run('version', ...nowhere), { code: 0, stdout: /^weave script \d+\.\d+\.\d+\n$/ });
-});
-
 test('launch, where one runs', async (t) => {
   await refused(t, ['launch', '--local', '--run-dir', rig.runDir], 3, /^weave: already running\n.*weave stop/);
   const { stderr } = await refused(t, ['launch', '--local', '--json'], 3, /already running/);
@@ -253,123 +127,6 @@ test('check', async (t) => {
   await prints(t, ['check', '--fix'], `kernel: ${changed.what} (mended)`);
   t.strictSame(await json('check', '--fix'), { compared: ['kernel', 'store'], differences: [] });
   t.match(await json('status'), { repairs: { setFilter: 1 } });
-});
-
-test('networks', async (t) => {
-  const blue = await json<{ id: string; subnets: object[] }>('network', 'create', 'blue');
-  t.match(blue, { id: /^[0-9a-f]{64}$/, subnets: { length: 2 } });
-  const red = [
-    '--subnet',
-    '10.2.0.0/16',
-    '--subnet',
-    'fd00:2::/64',
-    '--gateway',
-    '10.2.0.9',
-    '--ip-range',
-    '10.2.5.0/24',
-  ];
-  await prints(
-    t,
-    ['network', 'create', ...red, '-o', 'mtu=1400', '--opt', 'works.weave.multicast', '--internal', 'red'],
-    /^[0-9a-f]{64}\n$/,
-  );
-  t.match(await json('network', 'inspect', 'red'), {
-    name: 'red',
-    mtu: 1400,
-    internal: true,
-    subnets: [{ cidr: '10.2.0.0/16', gateway: '10.2.0.9' }, { cidr: 'fd00:2::/64' }],
-    endpoints: [],
-  });
-  // Of two subnets of one family, each has what is its own, in whatever order.
-  const two = [
-    '--gateway',
-    '10.4.0.4',
-    '--subnet',
-    '10.3.0.0/16',
-    '--ip-range',
-    '10.4.8.0/24',
-    '--subnet',
-    '10.4.0.0/16',
-    '--gateway',
-    '10.3.0.3',
-  ];
-  t.match(await json('network', 'create', ...two, 'two'), {
-    subnets: [
-      { cidr: '10.3.0.0/16', gateway: '10.3.0.3' },
-      { cidr: '10.4.0.0/16', gateway: '10.4.0.4' },
-    ],
-  });
-  rig.addContainer(40);
-  await prints(t, ['attach', '--network', 'two', 'net:10.4.0.0/16', 'c40'], '10.4.8.0');
-  const { stdout } = await rig.run('network', 'ls');
-  const lines = stdout.trimEnd().split('\n');
-  t.match(lines[0], /^NETWORK ID {4}NAME {3}OWNER {2}SUBNETS$/);
-  t.match(lines[1], new RegExp(`^${blue.id.slice(0, 12)}  blue   weave  10\\.`));
-  t.match(lines[2], /^[0-9a-f]{12} {2}red {4}weave {2}10\.2\.0\.0\/16 fd00:2::\/64$/);
-  t.same(
-    (await json<{ name: string }[]>('network', 'ls')).map((n) => n.name),
-    ['blue', 'red', 'two', 'weave'],
-  );
-  await prints(
-    t,
-    ['network', 'inspect', blue.id.slice(0, 12)],
-    /^id: +[0-9a-f]{64}\nname: +blue\n.*\nsubnet: +10\..*\nsubnet: +fd77:/s,
-  );
-  await prints(t, ['network', 'inspect', 'two'], /\nendpoint: +c40 5a:77:0a:04:08:00 10\.4\.8\.0\/16\n$/);
-
-  const create = (...args: string[]) => ['network', 'create', ...args];
-  await refused(t, create('blue'), 4, /network blue already/);
-  await refused(t, create('b/ue'), 2, /not a network name/);
-  await refused(t, create(''), 2, /WEAVE_INVALID_REQUEST/);
-  await refused(t, create('--subnet', '10.2.5.0/24', 'x'), 4, /overlaps 10\.2\.0\.0\/16 of network red/);
-  await refused(t, create('--subnet', '10.9.0.1/16', 'x'), 2, /bits set/);
-  await refused(t, create('--subnet', 'banana', 'x'), 2, /banana is not a subnet/);
-  await refused(
-    t,
-    create('--subnet', 'banana', '--gateway', '10.0.0.1', 'x'),
-    2,
-    /10\.0\.0\.1 is in none of the subnets/,
-  );
-  await refused(t, create('--gateway', '10.9.0.1', 'x'), 2, /10\.9\.0\.1 is in none of the subnets/);
-  await refused(t, create('--ip-range', '10.9.0.0/24', 'x'), 2, /10\.9\.0\.0\/24 is in none of the subnets/);
-  await refused(t, create('--subnet', '10.9.0.0/16', '--gateway', 'fd00::1', 'x'), 2, /fd00::1 is in none/);
-  await refused(t, create('--subnet', '10.9.0.0/16', '--gateway', '10.8.0.1', 'x'), 2, /10\.8\.0\.1 is in none/);
-  await refused(
-    t,
-    create('--subnet', '10.9.0.0/16', '--gateway', '10.9.0.1', '--gateway', '10.9.0.2', 'x'),
-    2,
-    /are both of 10\.9/,
-  );
-  await refused(
-    t,
-    create('--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'),
-    2,
-    /not inside 10\.9\.0\.0\/24/,
-  );
-  await refused(t, create('--subnet', '10.9.0.0/33', 'x'), 2, /not a subnet/);
-  await refused(t, create('-o', 'colour=red', 'x'), 2, /unknown option colour\n.*Known options are: mtu/);
-  await refused(t, create('-o', 'mtu', 'x'), 2, /mtu= is not possible/);
-  await refused(t, create('-o', '=', 'x'), 2, /unknown option /);
-  await refused(t, create('-o', '__proto__=x', 'x'), 2, /WEAVE_/);
-
-  await refused(t, ['network', 'inspect', 'nosuch'], 3, /there is no network nosuch/);
-  await refused(t, ['network', 'rm', 'two'], 4, /in use by container c40/);
-  await prints(t, ['network', 'create', '--subnet', '10.90.0.0/24', 'grows'], /^[0-9a-f]{64}\n$/);
-  await prints(t, ['network', 'grow', 'grows', '10.90.0.0/23'], '10.90.0.0/23');
-  t.match(await json('network', 'grow', 'grows', '10.90.0.0/22'), { subnets: [{ cidr: '10.90.0.0/22' }] });
-  await refused(
-    t,
-    ['network', 'grow', 'grows', '10.91.0.0/16'],
-    2,
-    /no subnet of network grows lies in 10\.91\.0\.0\/16/,
-  );
-  await prints(t, ['network', 'rm', 'grows'], 'grows');
-  await refused(t, ['network', 'rm', 'blue', 'nosuch', 'red'], 3, /no network nosuch/);
-  const partly = await rig.run('network', 'rm', 'blue', 'two', 'red');
-  t.match(partly, { code: 4, stdout: 'blue\n', stderr: /two is in use/ }, 'what was removed is said');
-  t.same(await json('network', 'rm', 'red', 'red'), { removed: ['red'] }, 'twice the same is once');
-  await prints(t, ['detach', '--network', 'two', 'c40'], '10.4.8.0');
-  await prints(t, ['network', 'rm', 'two'], 'two');
 });
 
 test('ps shows the interfaces of one sandbox together', async (t) => {
