@@ -1,5 +1,6 @@
 import type { Cluster } from './cluster/cluster.ts';
-import type { Host, Others } from './host.ts';
+import type { Others } from './decisions.ts';
+import type { Host } from './host.ts';
 import type { Sharing } from './sharing.ts';
 
 /** Those that this host shares networks with. Alone it has neither. */
@@ -16,11 +17,8 @@ export const othersOf = ({ state }: Host, company: Company): Others => ({
     company.cluster?.note(changes);
     company.sharing?.note(changes);
   },
-  allow(decision) {
-    // A host that is about to join takes nothing that may be another's by then.
-    if (!state.cluster && company.sharing?.isJoining()) return company.sharing.joined().then(() => false);
-    return company.cluster?.allow(decision) ?? true;
-  },
+  joining: () => (!state.cluster && company.sharing?.isJoining() ? company.sharing.joined() : undefined),
+  allow: (decision) => company.cluster?.allow(decision) ?? true,
   provide: async (error) => company.cluster?.provide(error) ?? false,
 });
 

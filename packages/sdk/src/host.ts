@@ -18,6 +18,7 @@ import {
   transition,
   withLeftover,
 } from '@weave/core';
+import { type Decisions, decisions, type Others } from './decisions.ts';
 import { withEchoes } from './echoes.ts';
 import { kernelError } from './kernel-error.ts';
 import { inBackground, type Log } from './log.ts';
@@ -29,7 +30,7 @@ import type { WeaveEvent } from './weave.ts';
 const MOVED_MS = 1000;
 
 /** What a verb works on. */
-export interface Host {
+export interface Host extends Decisions {
   readonly state: State;
   readonly datapath: Datapath;
   readonly clock: Clock;
@@ -43,11 +44,6 @@ export interface Host {
    * are taken back and the error is thrown.
    */
   carryOut(change: Carry): Promise<void>;
-  /**
-   * Decides, asks the other hosts for what the decision needs of them, and carries it out: `use` is called at once with
-   * a decision that nothing has made old. A host that is alone asks nobody.
-   */
-  decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R>;
   /** Commits what other hosts did, and makes the kernel follow; what that refuses is left to the next pass. */
   follow(change: Carry): Promise<void>;
   /** Absent: it is alone. */
@@ -64,23 +60,6 @@ export interface Host {
   end(): Promise<void>;
   /** Runs after all that was queued under the same key: verbs on one thing do not overlap. */
   inTurn<T>(key: string, work: () => Promise<T>): Promise<T>;
-}
-
-/** Those that a host shares networks with, as far as its verbs are concerned. */
-export interface Others {
-  /**
-   * Makes true what a decision needs of them; false: it has to be taken anew. True at once where it needs nothing of
-   * them.
-   */
-  allow(decision: Decision): boolean | Promise<boolean>;
-  /** Whether the verb that was thrown this may be tried again: what it needs is there now. */
-  provide(error: unknown): Promise<boolean>;
-  /** Records were changed. */
-  note(changes: readonly Change[]): void;
-}
-
-export interface Decision {
-  changes: readonly Change[];
 }
 
 /** What the changes are about beside their {@link consequences}, to be planned before and after them. */
@@ -154,21 +133,6 @@ export function createHost(parts: Parts): Host {
     }
   }
 
-  async function decide<T extends Decision, R>(decision: () => T, use: (decided: T) => R | Promise<R>): Promise<R> {
-    for (;;) {
-      let decided: T;
-      try {
-        decided = decision();
-      } catch (error) {
-        if (!(await host.others?.provide(error))) throw error;
-        continue;
-      }
-      const allowed = decided.changes.length === 0 || (host.others?.allow(decided) ?? true);
-      // No await in between: what was free would be taken.
-      if (allowed === true || (await allowed)) return use(decided);
-    }
-  }
-
   async function follow(carry: Carry): Promise<void> {
     const { failed, isFiltered } = await enact(carry);
     if (failed) log('warn', 'what another host did could not be followed', { ...failed });
@@ -219,8 +183,9 @@ export function createHost(parts: Parts): Host {
   }
 
   const host: Host = {
+    ...decisions(() => host.others, inTurn),
     ...{ state, datapath, clock, log, leftover, reconciler, isEcho },
-    ...{ commit, carryOut, decide, follow, trustRecords, inTurn, emit, end },
+    ...{ commit, carryOut, follow, trustRecords, inTurn, emit, end },
   };
   return host;
 }

@@ -86,11 +86,9 @@ export function engineVerbs(host: Host): Weave['engine'] {
     removed,
     ended: (container) => host.inTurn(container, () => end(container)),
     named: (network, name) =>
-      host.inTurn('networks', () =>
-        host.decide(
-          () => ({ changes: nameNetwork(state, network, name) }),
-          ({ changes }) => host.commit(changes),
-        ),
+      host.define(
+        async () => () => ({ changes: nameNetwork(state, network, name) }),
+        ({ changes }) => host.commit(changes),
       ),
     async compare(view) {
       const changes = rebuild(state, view, { now: host.clock(), before: new Set(view.before) });
@@ -99,11 +97,9 @@ export function engineVerbs(host: Host): Weave['engine'] {
     async report(view) {
       const forwards = host.leftover?.ports;
       const before = new Set(view.before);
-      await host.inTurn('networks', () =>
-        host.decide(
-          () => ({ changes: rebuild(state, view, { now: host.clock(), before, forwards }) }),
-          ({ changes }) => host.commit(changes),
-        ),
+      await host.define(
+        async () => () => ({ changes: rebuild(state, view, { now: host.clock(), before, forwards }) }),
+        ({ changes }) => host.commit(changes),
       );
       const changed = [
         ...view.containers.map((each) => () => started(each)),

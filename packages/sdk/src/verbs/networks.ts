@@ -22,44 +22,38 @@ export function networkVerbs(host: Host): Weave['networks'] {
 
   return {
     create: (spec) =>
-      host.inTurn('networks', async () => {
-        const avoid = spec.subnets?.length ? [] : await hostRoutes(host);
-        return host.decide(
-          () => createNetwork(state, spec, { now: host.clock(), avoid }),
-          async ({ network, changes }) => {
-            await host.carryOut({ changes, networks: [network.id] });
-            return network;
-          },
-        );
-      }),
+      host.define(
+        async () => {
+          const avoid = spec.subnets?.length ? [] : await hostRoutes(host);
+          return () => createNetwork(state, spec, { now: host.clock(), avoid });
+        },
+        async ({ network, changes }) => {
+          await host.carryOut({ changes, networks: [network.id] });
+          return network;
+        },
+      ),
     list: async () => [...state.networks.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     inspect: async (idOrName) => {
       const network = state.network(idOrName);
       return { ...network, endpoints: state.endpointsOf(network.id) };
     },
     grow: (idOrName, subnet) =>
-      host.inTurn('networks', () =>
-        host.decide(
-          () => growNetwork(state, idOrName, subnet, host.clock()),
-          async ({ network, changes }) => {
-            if (changes.length > 0) await host.carryOut({ changes, networks: [network.id] });
-            return network;
-          },
-        ),
+      host.define(
+        async () => () => growNetwork(state, idOrName, subnet, host.clock()),
+        async ({ network, changes }) => {
+          if (changes.length > 0) await host.carryOut({ changes, networks: [network.id] });
+          return network;
+        },
       ),
     remove: (idOrName) =>
-      host.inTurn('networks', async () => {
-        await host.decide(
-          () => removeNetwork(state, idOrName),
-          ({ network, changes }) => host.carryOut({ changes, networks: [network.id] }),
-        );
-      }),
+      host.define(
+        async () => () => removeNetwork(state, idOrName),
+        ({ network, changes }) => host.carryOut({ changes, networks: [network.id] }),
+      ),
     adopt: (spec) =>
-      host.inTurn('networks', () =>
-        host.decide(
-          () => ({ changes: adoptNetwork(state, spec) }),
-          ({ changes }) => host.carryOut({ changes, networks: [spec.id] }),
-        ),
+      host.define(
+        async () => () => ({ changes: adoptNetwork(state, spec) }),
+        ({ changes }) => host.carryOut({ changes, networks: [spec.id] }),
       ),
     forget: (id) => host.inTurn('networks', () => forget(id)),
   };

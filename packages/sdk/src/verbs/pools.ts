@@ -18,26 +18,24 @@ export function poolVerbs(host: Host): Weave['pools'] {
     state.networkOfPool(pool)?.subnets.some((subnet) => subnet.pool === pool && subnet.gateway) ?? false;
   return {
     request: (request) =>
-      host.inTurn('networks', async () => {
-        const avoid = request.cidr === undefined ? await hostRoutes(host) : [];
-        return host.decide(
-          () => requestPool(state, { ...request, avoid, now: host.clock() }),
-          ({ pool, changes }) => {
-            host.commit(changes);
-            return {
-              id: pool.id,
-              cidr: pool.cidr,
-              ...(request.network && !hasGateway(pool.id) ? { noGateway: true } : {}),
-            };
-          },
-        );
-      }),
+      host.define(
+        async () => {
+          const avoid = request.cidr === undefined ? await hostRoutes(host) : [];
+          return () => requestPool(state, { ...request, avoid, now: host.clock() });
+        },
+        ({ pool, changes }) => {
+          host.commit(changes);
+          return {
+            id: pool.id,
+            cidr: pool.cidr,
+            ...(request.network && !hasGateway(pool.id) ? { noGateway: true } : {}),
+          };
+        },
+      ),
     release: (id) =>
-      host.inTurn('networks', () =>
-        host.decide(
-          () => ({ changes: returnPool(state, id) }),
-          ({ changes }) => host.commit(changes),
-        ),
+      host.define(
+        async () => () => ({ changes: returnPool(state, id) }),
+        ({ changes }) => host.commit(changes),
       ),
     requestAddress: (pool, address) =>
       host.decide(
