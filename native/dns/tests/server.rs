@@ -35,6 +35,11 @@ fn ip(words: &str) {
     assert!(status.success(), "ip {words}");
 }
 
+fn shown(words: &str) -> String {
+    let output = Command::new("ip").args(words.split(' ')).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn start(addresses: &[&str]) -> (Server, Receiver<Question>) {
     let (sender, asked) = channel();
     let sender = Mutex::new(sender);
@@ -131,6 +136,10 @@ fn an_address_may_be_given_to_a_link_later() {
     let (server, _asked) = start(&["10.9.9.9", "fd00:9::9"]);
     ip("addr add 10.9.9.9/32 dev lo");
     ip("addr add fd00:9::9/128 dev lo nodad");
+    // Until a workqueue (`addrconf_wq`) has inserted it into the table of local routes, what is sent there is forwarded.
+    while !shown("route get fd00:9::9").starts_with("local ") {
+        thread::sleep(Duration::from_millis(1));
+    }
     for listen in server.listening() {
         let to = listen.address.ip().to_string();
         assert!(
