@@ -86,7 +86,7 @@ export interface EtcdProcess {
   leave(): void;
 }
 
-const LOOK_MS = 500;
+const LOOK_MS = 1000;
 const AGAIN_MS = { first: 500, most: 15_000 };
 const SETTLED_MS = 60_000;
 

@@ -12,18 +12,28 @@ export interface Process {
 export function findProcess(pid: number | undefined): Process | undefined {
   if (!pid) return undefined;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // After the name, which may hold anything: the state first, the start as the 20th.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    const started = startOf(pid);
     const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
-    return { pid, started: fields[19]!, args };
+    return started === undefined ? undefined : { pid, started, args };
   } catch {
     return undefined;
   }
 }
 
-export const isRunning = (process: Process): boolean => findProcess(process.pid)?.started === process.started;
+function startOf(pid: number): string | undefined {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // After the name, which may hold anything: the state first, the start as the 20th.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ', 20);
+  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+}
+
+export function isRunning({ pid, started }: Process): boolean {
+  try {
+    return startOf(pid) === started;
+  } catch {
+    return false;
+  }
+}
 
 const PATIENCE_MS = 5000;
 
