@@ -54,8 +54,9 @@ export const rmpeerCommand = (): Command =>
         );
       } finally {
         // Also where one could not be removed: those before it are.
-        print(removed, options.json, () =>
-          removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
-        );
+        if (removed.length > 0)
+          print(removed, options.json, () =>
+            removed.map(({ peer, addresses }) => `${addresses} IPs taken over from ${peer}`).join('\n'),
+          );
       }
     });
