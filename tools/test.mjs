@@ -28,35 +28,8 @@ export async function test(failedChecks) {
   await nx('run-many', '--target=test', `--exclude=${endToEnd},@weave/native`, '--parallel=2');
   say('testing end to end');
   await nx('run', `${endToEnd}:test`);
-  for (const { folder } of packages) results.push(await againAlone(folder, reported(folder)));
+  results.push(...packages.map(({ folder }) => reported(folder)));
   return conclude(results);
-}
-
-/** So many files: more than that is no accident. */
-const ACCIDENTS = 3;
-
-/**
- * What failed beside other tests, on a machine that others use too, is run once more by itself. One that passes then is
- * counted as that, and told with what it failed at first; what fails again has failed.
- */
-async function againAlone(folder, result) {
-  const failed = [...new Set(result.failures.map((failure) => failure.split(' > ')[0]))];
-  if (failed.length > ACCIDENTS || !failed.every((file) => testFiles(folder).includes(file))) return result;
-  let passed = result.passed;
-  for (const file of failed) {
-    const again = await alone(folder, file);
-    if (again.passed === 0 || again.failed > 0) return result;
-    passed += again.passed - (result.files.get(file) ?? 0);
-  }
-  return { ...result, passed: passed + result.failed, failed: 0, failures: [], unsteady: result.failures };
-}
-
-async function alone(folder, file) {
-  const output = join(checkout, folder, '.tap/again.tap');
-  rmSync(output, { force: true });
-  say(`testing ${folder}/${file} again`);
-  await shown(run(['tap', '--output-file=.tap/again.tap', file], { cwd: join(checkout, folder) }));
-  return existsSync(output) ? readTap(readFileSync(output, 'utf8')) : nothing;
 }
 
 function nx(...args) {
@@ -97,10 +70,9 @@ function reported(folder) {
 function conclude(results) {
   for (const { seen = [] } of results) if (seen.length > 0) console.log(`\n${seen.join('\n')}`);
   console.log();
-  for (const { name, passed, failed, skipped, failures, unsteady = [] } of results) {
+  for (const { name, passed, failed, skipped, failures } of results) {
     console.log(`${name.padEnd(8)} ${passed} passed, ${failed} failed${skipped ? `, ${skipped} SKIPPED` : ''}`);
     for (const failure of failures) console.log(`         not ok: ${failure}`);
-    for (const failure of unsteady) console.log(`         not ok, and ok when run again alone: ${failure}`);
   }
   const passed = sum(results, 'passed');
   const failed = sum(results, 'failed');

@@ -37,9 +37,11 @@ export async function crowd() {
       ...{ name: `${HOSTS} daemons join at once, until each knows all`, unit: 's', atMost: 30 },
     }),
     measured([Math.max(...memory.map(({ own }) => own))], {
-      ...{ name: 'the one that has most memory, shared pages by their share', unit: 'MB', atMost: 90 },
+      ...{ name: 'the one that has most memory, shared pages by their share', unit: 'MB' },
     }),
-    measured([Math.max(...memory.map(({ resident }) => resident))], { name: 'the same, resident', unit: 'MB' }),
+    measured([Math.max(...memory.map(({ resident }) => resident))], {
+      ...{ name: 'the same, resident', unit: 'MB', atMost: 90 },
+    }),
     measured([Math.max(...idle)], { name: 'the one that works most when nothing happens', unit: '%', atMost: 0.5 }),
   ];
 }
