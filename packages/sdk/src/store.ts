@@ -131,6 +131,7 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     new WeaveError('WEAVE_STORE_FAILED', `${path} was removed, or replaced`, {
       hint: 'Start weave again: its records are built anew from the kernel and the engine.',
     });
+  let isDurable = false;
   return {
     load() {
       if (!isThere()) throw removed();
@@ -145,6 +146,8 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
       // What is written to a removed file is lost, however durably.
       if (!isThere()) throw removed();
       try {
+        if (!isDurable) copyLog(db);
+        isDurable = true;
         db.exec('BEGIN');
         for (const { table, id, record } of changes)
           if (record === null) remove.run(table, id);
@@ -161,6 +164,15 @@ function storeOver(db: DatabaseSync, path: string): HostStore {
     },
     close: () => db.close(),
   };
+}
+
+/**
+ * Where fsync fails, the kernel keeps what was written in its page cache, as if it were on disk. A daemon that finds the
+ * log of one that was killed then cannot tell, and what it appends would be lost with what is before it. So the log is
+ * copied into the file, and that made durable.
+ */
+function copyLog(db: DatabaseSync): void {
+  db.exec('PRAGMA wal_checkpoint');
 }
 
 /**
