@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createReadStream, writeFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -107,11 +107,13 @@ async function asked({ port, pid }: Server, questions: string): Promise<Sample> 
   return { each: (answers / (cpuTime(pid) - before)) * 1000, rate: answers / SECONDS };
 }
 
-/** Milliseconds of each answer. */
+/** Milliseconds of each answer. They go into a file: who read them meanwhile would take a CPU that is measured. */
 async function latenciesAt(rate: number, { port }: Server, questions: string, dir: string): Promise<number[]> {
   const out = `${dir}/latencies`;
   const args = ['-p', `${port}`, '-d', questions, '-l', `${SECONDS}`, '-c', '8', '-Q', `${Math.round(rate)}`, '-v'];
-  writeFileSync(out, await dnsperf(args));
+  const file = openSync(out, 'w');
+  await dnsperf(args, file);
+  closeSync(file);
   const latencies: number[] = [];
   for await (const line of createInterface({ input: createReadStream(out) })) {
     const seconds = /^> NOERROR \S+ A (\S+)/.exec(line)?.[1];
@@ -120,11 +122,11 @@ async function latenciesAt(rate: number, { port }: Server, questions: string, di
   return latencies;
 }
 
-function dnsperf(args: string[]): Promise<string> {
+function dnsperf(args: string[], out: 'pipe' | number = 'pipe'): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn('dnsperf', ['-s', ADDRESS, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn('dnsperf', ['-s', ADDRESS, ...args], { stdio: ['ignore', out, 'ignore'] });
     const parts: Buffer[] = [];
-    child.stdout.on('data', (part) => parts.push(part));
+    child.stdout?.on('data', (part) => parts.push(part));
     child.once('error', reject);
     child.once('close', () => resolve(Buffer.concat(parts).toString()));
   });
