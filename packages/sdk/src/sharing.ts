@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { asWeaveError, type Change, type Directory, HOST, WeaveError } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
-import { moveTo } from './cluster/leave.ts';
+import { alone, moveTo } from './cluster/leave.ts';
 import { openEtcd } from './etcd/directory.ts';
 import type { EtcdOptions } from './etcd/options.ts';
 import type { Host } from './host.ts';
 import { inBackground } from './log.ts';
-import { type Managed, managedStore } from './managed/managed.ts';
+import { type Managed, type ManagedStore, managedStore } from './managed/managed.ts';
 import { createNeighbours } from './neighbours.ts';
 import { underlayAddresses } from './underlay/addresses.ts';
 import type { UnderlayPath } from './underlay/paths.ts';
@@ -62,12 +62,23 @@ export async function share(
   const neighbours = createNeighbours(host, company, local);
   let turn: Promise<unknown> = Promise.resolve();
 
-  function use(open: () => Directory | undefined, founds = true): Promise<void> {
-    const next = turn.then(async () => {
+  function use(open: () => Directory, founds = true): Promise<void> {
+    return inTurn(async () => {
       await company.cluster?.close();
-      const directory = open();
-      company.cluster = directory && begin(directory, founds);
+      company.cluster = begin(open(), founds);
     });
+  }
+
+  /** The others took it out of their cluster: what it held may be theirs by now, and nothing goes from here to there. */
+  const removed = () =>
+    inTurn(async () => {
+      await company.cluster?.close({ leave: true });
+      company.cluster = undefined;
+      if (state.cluster) await host.follow({ changes: alone(state), networks: [...state.networks.keys()] });
+    });
+
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const next = turn.then(work);
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
     return next;
   }
@@ -94,14 +105,22 @@ export async function share(
     }
     hindered = undefined;
     if (closed) return managed.close();
-    const change = (store = managed!.store) =>
-      use(() => {
-        if (!store) return undefined;
+    const follow = (store: ManagedStore | undefined) => change(store).catch(() => undefined);
+    endManaged = managed.onChange(follow);
+    await follow(managed.store);
+  }
+
+  async function change(store: ManagedStore | undefined): Promise<void> {
+    if (store)
+      return use(() => {
         moveTo(store.clusterId, host);
         return openEtcd({ endpoints: store.endpoints, tls: store.tls });
-      }, store?.begun);
-    endManaged = managed.onChange(change);
-    if (managed.store) void change();
+      }, store.begun);
+    if (managed!.status().removed) return removed();
+    await inTurn(async () => {
+      await company.cluster?.close();
+      company.cluster = undefined;
+    });
   }
 
   neighbours.note([{ table: 'peer', id: self.id, record: self }]);
@@ -109,7 +128,8 @@ export async function share(
   const isJoining = (): boolean => {
     if (state.cluster) return false;
     if (company.cluster) return company.cluster.status().problem === undefined;
-    return managed?.status().targets.some(({ state: target }) => target !== 'refused') ?? false;
+    const { targets = [], removed: wasRemoved = false } = managed?.status() ?? {};
+    return !wasRemoved && targets.some(({ state: target }) => target !== 'refused');
   };
 
   return {

@@ -1,4 +1,4 @@
-import { keys, SELF, type Write } from '@weave/core';
+import { type Change, keys, SELF, type State, type Write } from '@weave/core';
 import type { Host } from '../host.ts';
 import { type Context, commitAsMember } from './context.ts';
 import { clearAfter } from './peers.ts';
@@ -22,6 +22,23 @@ export async function withdraw(context: Context): Promise<void> {
   await commitAsMember(context, [], writes);
   context.fence = 0;
   await clearAfter(context, self);
+}
+
+/** What makes a host alone that others took out of their cluster: what it heard of them, and which addresses were its own. */
+export function alone(state: State): Change[] {
+  const { cluster: _, incarnation: __, ...self } = state.selves.get(SELF) ?? { peer: state.self };
+  const ofOthers = <T extends { peer?: string }>(records: ReadonlyMap<string, T>) =>
+    [...records].filter(([, { peer }]) => peer !== undefined && peer !== state.self).map(([id]) => id);
+  return [
+    ...ofOthers(state.endpoints).map((id): Change => ({ table: 'endpoint', id, record: null })),
+    ...ofOthers(state.names).map((id): Change => ({ table: 'name', id, record: null })),
+    ...ofOthers(state.leases).map((id): Change => ({ table: 'lease', id, record: null })),
+    ...[...state.cells.keys()].map((id): Change => ({ table: 'cell', id, record: null })),
+    ...[...state.peers.keys()]
+      .filter((id) => id !== state.self)
+      .map((id): Change => ({ table: 'peer', id, record: null })),
+    { table: 'self', id: SELF, record: self },
+  ];
 }
 
 /** Goes on in this store. A cluster that nobody else was of ends with the store before: it joins the next one as if alone. */

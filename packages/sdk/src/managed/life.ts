@@ -164,7 +164,7 @@ export function createLife(options: LifeOptions): Life {
       living.wake();
     },
     async rebuild() {
-      if (!current) fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster');
+      if (!current) fail('WEAVE_NOT_CLUSTERED', 'this host is of no cluster');
       await current.mustBeLost();
       const { [place.peer]: _, ...others } = current.cluster.hosts;
       const epoch = current.cluster.epoch + 1;

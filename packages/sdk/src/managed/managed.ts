@@ -144,7 +144,11 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     async connect(peers, { replace = false } = {}) {
       for (const each of peers) parseTarget(each, port);
       const before = shelf.record.targets;
-      if (life.current?.cluster.removed) await life.leave(0);
+      if (life.current?.cluster.removed) {
+        await life.leave(LEAVING_MS);
+        // They were found to be of the cluster that this host was of.
+        for (const { address } of targets.list()) targets.remove(address);
+      }
       aim([...(replace ? [] : before), ...peers]);
       targets.again();
       await targets.firstAnswers();
@@ -161,7 +165,7 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     },
     forget: (peers) => aim(shelf.record.targets.filter((address) => !peers.includes(address))),
     async remove(id) {
-      await (life.current ?? fail('WEAVE_INVALID_REQUEST', 'this host is of no cluster')).remove(id);
+      await (life.current ?? fail('WEAVE_NOT_CLUSTERED', 'this host is of no cluster')).remove(id);
       life.wake();
     },
     rebuild: life.rebuild,
@@ -174,6 +178,9 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
       const open = cluster && !cluster.secured && !password;
       const notices = [
         ...(open ? ['no password is set: whoever reaches the control port is let into the cluster'] : []),
+        ...(cluster?.removed
+          ? ['another host removed this one from its cluster: it is alone. To be of it again: weave connect HOST']
+          : []),
         ...(lost
           ? ['what this host had of the cluster’s store is lost; where no other host has it, it has to be begun anew']
           : []),

@@ -28,9 +28,14 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
     pools: async () => (company.cluster && state.cluster ? poolUses(company.cluster.context) : aloneWith(host)),
     remove: async (name) => {
       const { context } = joined();
-      const peer = peerCalled(context, name);
-      const freed = await removePeer(context, peer);
-      await company.sharing?.managed?.remove(peer.id);
+      const { managed: store } = company.sharing ?? {};
+      // What was done by half before is only known to those who run the store.
+      const rest = store
+        ?.status()
+        .hosts.find((each) => [each.peer, each.name].includes(name) && !state.peers.has(each.peer));
+      const peer = rest ? undefined : peerCalled(context, name);
+      const freed = peer ? await removePeer(context, peer) : '0';
+      await store?.remove((peer?.id ?? rest?.peer)!);
       return freed;
     },
     prime: async () => {
