@@ -12,10 +12,16 @@ export interface Engine {
   container(nameOrId: string): Promise<EngineContainer & { names?: string; waits?: boolean }>;
 }
 
+/** What Docker lets a container be called. */
+const CONTAINER = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
 /** Docker's API at DOCKER_HOST, or its default socket. Connects only when asked something. */
 export function dockerEngine(docker = new Docker()): Engine {
   return {
     async container(nameOrId) {
+      // It becomes part of the path that the engine is asked for.
+      if (!CONTAINER.test(nameOrId))
+        throw new WeaveError('WEAVE_CONTAINER_NOT_FOUND', `there is no container ${JSON.stringify(nameOrId)}`);
       try {
         const info = await docker.getContainer(nameOrId).inspect();
         const { Hostname, Domainname } = info.Config;

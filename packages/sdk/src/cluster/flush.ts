@@ -16,10 +16,14 @@ export function createFlush(context: Context, what: string, write: () => Promise
   const { host, timers } = context;
   let writing: Promise<void> | undefined;
   let cancelRetry: (() => void) | undefined;
+  /** What is writing may have looked for the last time already. */
+  let again = false;
 
   function now(): void {
     if (!context.reachable || context.fence === 0) return;
-    writing ??= write()
+    again = writing !== undefined;
+    if (again) return;
+    writing = write()
       .catch((error: unknown) => {
         host.log('debug', `${what} could not be published`, { error: String(error) });
         cancelRetry ??= timers.after(RETRY_MS, () => {
@@ -29,6 +33,7 @@ export function createFlush(context: Context, what: string, write: () => Promise
       })
       .finally(() => {
         writing = undefined;
+        if (again && !cancelRetry) now();
       });
   }
 

@@ -8,6 +8,7 @@ import {
   detach,
   fail,
   parseAddressRequest,
+  removeNames,
 } from '@weave/core';
 import type { Engine } from '../engine.ts';
 import type { Host } from '../host.ts';
@@ -71,7 +72,8 @@ export function attachVerbs(host: Host, engine: Engine): Pick<Weave, 'attach' | 
         const { removed, changes } = detach(state, endpoint, requests);
         if (!endpoint) return removed;
         if (changes.some(({ record }) => record === null)) await passOnDns(host, endpoint.id);
-        await host.carryOut({ changes, endpoints: [endpoint.id] });
+        const unnamed = state.domain === undefined ? [] : removeNames(state, { addresses: removed });
+        await host.carryOut({ changes: [...changes, ...unnamed], endpoints: [endpoint.id] });
         if (endpoint.hosts)
           await inBackground(host.log, 'names could not be taken back', async () => rewriteHosts(host, resolved));
         return removed;

@@ -116,10 +116,13 @@ async function bindTcp(port: number, host: string | undefined): Promise<number> 
 
 async function bindUdp(port: number, address: string | undefined): Promise<number> {
   const socket = createSocket({ type: address?.includes(':') || !address ? 'udp6' : 'udp4' });
-  socket.bind({ port, ...(address ? { address } : {}), exclusive: true });
-  await once(socket, 'listening');
-  const { port: bound } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return bound;
+  try {
+    socket.bind({ port, ...(address ? { address } : {}), exclusive: true });
+    await once(socket, 'listening');
+    return socket.address().port;
+  } finally {
+    // It stays open also where it could not be bound.
+    socket.close();
+    await once(socket, 'close');
+  }
 }

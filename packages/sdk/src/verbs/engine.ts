@@ -68,7 +68,7 @@ export function engineVerbs(host: Host): Weave['engine'] {
       sandbox?.kind === 'netns' && datapath.netnsId(sandbox.path) !== sandbox.id;
     const over = own.filter(isOver).map((e) => e.id);
     const unnamed = own.flatMap(({ id }) => (over.includes(id) ? [] : unnameEndpoint(state, id)));
-    host.commit([...unnamed, ...(state.domain ? removeNames(state, { container }) : [])]);
+    host.commit([...unnamed, ...namesOf(container)]);
     for (const id of over) await host.carryOut({ changes: leaveEndpoint(state, id), endpoints: [id] });
   }
 
@@ -76,7 +76,10 @@ export function engineVerbs(host: Host): Weave['engine'] {
     for (const { id, owner } of state.endpointsIn(container))
       if (owner === 'weave')
         await host.carryOut({ changes: [{ table: 'endpoint', id, record: null }], endpoints: [id] });
+    host.commit(namesOf(container));
   }
+
+  const namesOf = (container: string) => (state.domain ? removeNames(state, { container }) : []);
 
   const started = (container: EngineContainer) => host.inTurn(container.id, () => follow(container));
   const removed = (container: string) => host.inTurn(container, () => drop(container));
