@@ -44,6 +44,7 @@ export const keys = {
   claims: (network: string) => `${ROOT}claim/${network}/`,
   claim: (network: string, address: string) => `${ROOT}claim/${network}/${address}`,
   claimed: (network: string) => `${ROOT}claimed/${network}`,
+  allWishes: `${ROOT}wish/`,
   wishes: (owner: string) => `${ROOT}wish/${owner}/`,
   wish: (owner: string, peer: string, pool: string) => `${ROOT}wish/${owner}/${peer}.${flat(pool)}`,
   allPresences: `${ROOT}on/`,

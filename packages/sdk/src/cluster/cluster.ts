@@ -62,7 +62,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { timers = realTimers, reclaimAfterMs = DAY_MS, founds = true } = options;
   const { state } = host;
   const context: Context = {
-    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), wishes: new Set() },
+    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set() },
     listens: false,
     disagrees: () => void session.step(),
     missed: () => session.missed(),

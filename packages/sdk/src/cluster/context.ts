@@ -17,8 +17,6 @@ export interface Context {
   readonly alive: Set<string>;
   /** Whether anything was heard of hosts since the start: before that nothing is known of who is alive. */
   listens: boolean;
-  /** Keys of what this host asks of others, as long as they may be there. */
-  readonly wishes: Set<string>;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */
   disagrees(): void;
   /** The same, and news were withheld: all that is followed has to be followed anew. */

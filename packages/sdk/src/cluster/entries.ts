@@ -1,12 +1,22 @@
 import {
+  address,
+  cidr,
+  contains,
+  covers,
   type Endpoint,
   type Entry,
+  formatCidr,
   keys,
   MOST_NAMES,
   type Name,
   type Network,
+  networkOf,
   type Peer,
   type Pool,
+  parseAddress,
+  parseCidr,
+  type Subnet,
+  spelled,
 } from '@weave/core';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { type Static, type TSchema, Type } from 'typebox';
@@ -15,10 +25,15 @@ import { type Static, type TSchema, Type } from 'typebox';
 
 const Text = Type.String({ minLength: 1, maxLength: 255 });
 const Id = Type.String({ pattern: '^[0-9a-z]{8,64}$' });
-const PeerId = Type.String({ pattern: '^[0-9a-f]{32}$' });
-const Cidr = Type.String({ pattern: '^[0-9a-f.:]{2,45}/[0-9]{1,3}$' });
-const Ip = Type.String({ pattern: '^[0-9a-f.:]{2,45}$' });
-const Mac = Type.String({ pattern: '^([0-9a-f]{2}:){5}[0-9a-f]{2}$' });
+const PEER = /^[0-9a-f]{32}$/;
+const PeerId = Type.String({ pattern: PEER.source });
+const PoolId = Type.String({ format: 'pool' });
+/** An address with its prefix length. */
+const Cidr = Type.String({ format: 'cidr' });
+const Block = Type.String({ format: 'subnet' });
+const Ip = Type.String({ format: 'address' });
+/** A station's: neither of a group, nor the one that is for whatever is flooded. */
+const Mac = Type.String({ pattern: '^(?!00:00:00:00:00:00)[0-9a-f][02468ace](:[0-9a-f]{2}){5}$' });
 const Owner = Type.Union([Type.Literal('weave'), Type.Literal('docker')]);
 /** Lower case, of labels with letters, digits, hyphens and underscores. */
 const DnsName = Type.String({ maxLength: 253, pattern: '^[a-z0-9_-]{1,63}(\\.[a-z0-9_-]{1,63})+$' });
@@ -31,15 +46,16 @@ const schemas = {
   peer: Type.Object({
     id: PeerId,
     name: Text,
-    underlay: Type.Optional(Ip),
+    // As it was given there: it is spelled where it is used.
+    underlay: Type.Optional(Type.String({ format: 'address, however spelled' })),
     mtu: Type.Optional(Mtu),
   }),
   pool: Type.Object({
-    id: Text,
-    cidr: Cidr,
-    grownFrom: Type.Optional(Type.Array(Cidr, { maxItems: 128 })),
-    range: Type.Optional(Cidr),
-    created: Type.Number(),
+    id: PoolId,
+    cidr: Block,
+    grownFrom: Type.Optional(Type.Array(Block, { maxItems: 128 })),
+    range: Type.Optional(Block),
+    created: Type.Number({ minimum: 0 }),
     origin: Type.Optional(PeerId),
   }),
   network: Type.Object({
@@ -48,7 +64,7 @@ const schemas = {
     vni: Type.Integer({ minimum: 1, maximum: 2 ** 24 - 1 }),
     subnets: Type.Array(
       Type.Object(
-        { cidr: Cidr, gateway: Type.Optional(Ip), pool: Type.Optional(Text) },
+        { cidr: Block, gateway: Type.Optional(Ip), pool: Type.Optional(PoolId) },
         { additionalProperties: false },
       ),
       { maxItems: 16 },
@@ -72,44 +88,81 @@ const schemas = {
     container: Type.Optional(Type.Object({ id: Id, name: Text })),
     names: Type.Optional(Type.Array(DnsName, { maxItems: MOST_NAMES })),
     services: Type.Optional(Type.Array(Type.Object({ protocol: Protocol, port: Port }), { maxItems: MOST_NAMES })),
+    // Nobody tells these, and here they would be carried out.
+    sandbox: Type.Optional(Type.Never()),
+    ports: Type.Optional(Type.Never()),
   }),
   name: Type.Object({ peer: PeerId, name: DnsName, address: Ip, container: Type.Optional(Id) }),
   wish: Type.Object({
-    pool: Text,
+    pool: PoolId,
     /** An address, or the part of the pool that any may be in. */
     address: Type.Optional(Ip),
-    within: Type.Optional(Cidr),
+    within: Type.Optional(Block),
     denied: Type.Optional(Type.String({ maxLength: 500 })),
   }),
 } satisfies Record<string, TSchema>;
 
 export type Wish = Static<typeof schemas.wish>;
 
-const ajv = new Ajv();
-const compiled = new Map<string, ValidateFunction>();
+const POOL = 'weave:';
+const madeWith = (pool: string) => cidr(pool.slice(POOL.length));
 
-function reader<T>(name: keyof typeof schemas): (entry: Entry) => T | undefined {
-  return ({ value }) => {
-    const validate = compiled.get(name) ?? ajv.compile(schemas[name]);
-    compiled.set(name, validate);
+function isCidr(text: string): boolean {
+  const parsed = parseCidr(text);
+  return parsed !== undefined && formatCidr(parsed) === text;
+}
+
+const isSubnet = (text: string): boolean => isCidr(text) && formatCidr(networkOf(cidr(text))) === text;
+
+/** Spelled as we spell them: records are known by their text. */
+const formats = {
+  address: (text: string) => spelled(text) === text,
+  'address, however spelled': (text: string) => parseAddress(text) !== undefined,
+  cidr: isCidr,
+  subnet: isSubnet,
+  pool: (text: string) => text.startsWith(POOL) && isSubnet(text.slice(POOL.length)),
+};
+
+const ajv = new Ajv({ formats });
+
+/** An entry's record, where it is one of its kind and `belongs`. */
+function reader<T>(kind: keyof typeof schemas, belongs: (record: T, key: string) => boolean) {
+  let validate: ValidateFunction | undefined;
+  return ({ key, value }: Entry): T | undefined => {
+    validate ??= ajv.compile(schemas[kind]);
     try {
       const record: unknown = JSON.parse(value);
-      return validate(record) ? (record as T) : undefined;
+      return validate(record) && belongs(record as T, key) ? (record as T) : undefined;
     } catch {
       return undefined;
     }
   };
 }
 
-export const clusterIn = reader<Static<typeof schemas.cluster>>('cluster');
-export const peerIn = reader<Peer>('peer');
-export const poolIn = reader<Pool>('pool');
-export const networkIn = reader<Network>('network');
-export const endpointIn = reader<Endpoint>('endpoint');
-const namesOfKeys = reader<Name>('name');
-/** One that is where it belongs. */
-export function nameInEntry(entry: Entry): Name | undefined {
-  const name = namesOfKeys(entry);
-  return name && entry.key === keys.name(name) ? name : undefined;
+/** It is called by the first of its sizes, and each is a part of the next. */
+function isSoundPool({ id, cidr: now, grownFrom = [], range = now }: Pool): boolean {
+  const sizes = [...grownFrom, now];
+  const isInside = (part: string, at: number) => covers(cidr(sizes[at + 1] ?? now), cidr(part));
+  return id === `${POOL}${sizes[0]}` && sizes.every(isInside) && covers(cidr(now), cidr(range));
 }
-export const wishIn = reader<Wish>('wish');
+
+const isSoundSubnet = ({ cidr: text, gateway, pool }: Subnet): boolean =>
+  (gateway === undefined || contains(cidr(text), address(gateway))) &&
+  (pool === undefined || covers(cidr(text), madeWith(pool)));
+
+function isAsked({ pool }: Wish, key: string): boolean {
+  const [, , , owner = '', asks = ''] = key.split('/');
+  const [peer = ''] = asks.split('.');
+  return PEER.test(peer) && key === keys.wish(owner, peer, pool);
+}
+
+export const clusterIn = reader<Static<typeof schemas.cluster>>('cluster', (_, key) => key === keys.cluster);
+export const peerIn = reader<Peer>('peer', ({ id }, key) => key === keys.peer(id));
+export const poolIn = reader<Pool>('pool', (pool, key) => key === keys.pool(pool.id) && isSoundPool(pool));
+export const networkIn = reader<Network>(
+  'network',
+  ({ id, subnets }, key) => key === keys.network(id) && subnets.every(isSoundSubnet),
+);
+export const endpointIn = reader<Endpoint>('endpoint', (endpoint, key) => key === keys.endpoint(endpoint));
+export const nameInEntry = reader<Name>('name', (name, key) => key === keys.name(name));
+export const wishIn = reader<Wish>('wish', isAsked);

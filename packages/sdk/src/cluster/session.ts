@@ -46,7 +46,6 @@ export function createSession({ founds, context, claims, definitions, members, p
     if (state.cluster) await comeBack(there, state.cluster);
     else await join(there);
     if (stale && timers.now() >= context.settlesAt) follow();
-    await withdrawWishes(context);
     await claims.resync();
     await publisher.resync();
     await names.resync();
@@ -72,6 +71,7 @@ export function createSession({ founds, context, claims, definitions, members, p
     await register(context);
     // Otherwise what was missed is told.
     if (isAnew || definitions.unsure) await share(isAnew ? 'anew' : 'again');
+    await withdrawWishes(context);
     await syncCells(context);
     if (isAnew) belong(context, there);
   }

@@ -10,12 +10,14 @@ import {
   holderOf,
   isUsed,
   keys,
+  nameInKey,
   narrowest,
   overlaps,
   sizeOf,
+  type Write,
 } from '@weave/core';
 import { inBackground } from '../log.ts';
-import { type Context, chunks, commitAsMember, isThere } from './context.ts';
+import { type Context, chunks, commitAsMember, isThere, listAsMember } from './context.ts';
 import { type Wish, wishIn } from './entries.ts';
 import type { Owned } from './owned.ts';
 
@@ -57,7 +59,6 @@ export async function wish(
 async function ask(context: Context, owner: string, wanted: Wish): Promise<string | undefined> {
   const { directory, host, timers } = context;
   const key = keys.wish(owner, host.state.self, wanted.pool);
-  context.wishes.add(key);
   const asked = (await commitAsMember(context, [], [{ key, value: JSON.stringify(wanted), leased: true }]))!;
   const answer = await new Promise<string | undefined>((answered) => {
     const end = directory.follow(key, (news) => {
@@ -74,15 +75,18 @@ async function ask(context: Context, owner: string, wanted: Wish): Promise<strin
     }
   });
   if (answer !== undefined) await commitAsMember(context, [], [{ key, value: null }]);
-  context.wishes.delete(key);
   return answer;
 }
 
-/** Takes back what was asked before a gap: whoever waits for it asks again. */
+/**
+ * Takes back what was asked before a gap, also by a daemon that was killed: nothing is given to this host afterwards that
+ * it does not know of. Whoever waits for it asks again.
+ */
 export async function withdrawWishes(context: Context): Promise<void> {
-  const writes = [...context.wishes].map((key) => ({ key, value: null }) as const);
-  for (const part of chunks(writes)) await commitAsMember(context, [], part);
-  for (const { key } of writes) context.wishes.delete(key);
+  const { entries } = await listAsMember(context, keys.allWishes);
+  const own = entries.filter(({ key }) => nameInKey(key).startsWith(`${context.host.state.self}.`));
+  for (const part of chunks(own.map(({ key }): Write => ({ key, value: null }))))
+    await commitAsMember(context, [], part);
 }
 
 /** Answers what other hosts ask of the cells of this one. */
