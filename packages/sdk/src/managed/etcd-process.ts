@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WeaveError } from '@weave/core';
@@ -157,7 +157,22 @@ function* etcdsAt(isIt: (dir: string) => boolean): Generator<Process> {
   for (const name of readdirSync('/proc')) {
     const found = /^\d+$/.test(name) ? findProcess(Number(name)) : undefined;
     const dir = found?.args.find((arg) => arg.startsWith(option))?.slice(option.length);
-    if (found && dir !== undefined && isIt(dir)) yield found;
+    if (found && dir !== undefined && isIt(dir) && holds(found, join(dir, 'member/snap/db'))) yield found;
+  }
+}
+
+/** Its arguments may say anything; what is open to root alone only one of ours has open. */
+function holds({ pid }: Process, file: string): boolean {
+  const data = statSync(file, { throwIfNoEntry: false });
+  const fds = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(fds).some((fd) => {
+      const open = statSync(join(fds, fd), { throwIfNoEntry: false });
+      return open !== undefined && open.ino === data?.ino && open.dev === data.dev;
+    });
+  } catch {
+    // It has ended.
+    return false;
   }
 }
 
