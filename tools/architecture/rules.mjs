@@ -1,4 +1,4 @@
-// DESIGN.md's "where things live" as data: who may import whom. A package that is not here may not exist.
+// Who may import whom. A package that is not here may not exist.
 export const packages = {
   '@weave/core': { folder: 'packages/core', mayImport: [], pure: true },
   '@weave/native': { folder: 'native', mayImport: [] },

@@ -44,6 +44,12 @@ export interface RunOptions {
   statusAddr?: string;
   /** Absent: containers have no names. */
   domain?: string | undefined;
+  dnsOrder?: DaemonOptions['dnsOrder'];
+  /** In seconds, how long others may keep an answer. */
+  dnsTtl?: number;
+  /** Of the default network. */
+  ipallocRange?: string[];
+  nickname?: string;
 }
 
 /** What the command line says of the store that hosts share. WEAVE_INVALID_OPTION. */
@@ -54,7 +60,9 @@ export function etcdOf({ store, storeCa, storeCert, storeKey, storeUser }: Daemo
   const tls = Object.fromEntries(files.flatMap(([name, file]) => (file ? [[name, pem(file)]] : [])));
   const [, name, password] = /^([^:]+):(.*)$/.exec(storeUser ?? '') ?? [];
   if (storeUser && name === undefined)
-    throw new WeaveError('WEAVE_INVALID_OPTION', 'the user of the store is not name:password');
+    throw new WeaveError('WEAVE_INVALID_OPTION', 'the user of the store is not name:password', {
+      hint: 'Write it as WEAVE_STORE_USER=weave:secret.',
+    });
   return {
     endpoints,
     ...(isSecure || Object.keys(tls).length > 0 ? { tls } : {}),
@@ -88,13 +96,23 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   // So that a file that may not grow is an error like any other.
   process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  const { stateDir, runDir, sockets, nameserver, etcd, underlay, domain } = options;
+  const {
+    stateDir,
+    runDir,
+    sockets,
+    nameserver,
+    etcd,
+    underlay,
+    domain,
+    nickname: name,
+    ipallocRange: defaultSubnets,
+  } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
-  await using weave = await open({ stateDir, runDir, log, sharing, domain });
-  await using _names = domain === undefined ? undefined : await answerNames(weave, { domain, runDir, log, stop });
+  await using weave = await open({ stateDir, runDir, log, sharing, domain, name, defaultSubnets });
+  await using _names = domain === undefined ? undefined : await answerNames(weave, { ...options, domain, log, stop });
   installWait(stateDir, log);
   await using _plugin = await servePlugin(weave, { sockets, nameserver, log });
   const docker = new Docker();
@@ -122,19 +140,21 @@ async function serveAt(weave: Weave, { httpAddr = '', statusAddr = '' }: RunOpti
   return stack.move();
 }
 
-interface Answering {
+interface Answering extends Pick<RunOptions, 'runDir' | 'dnsOrder' | 'dnsTtl'> {
   domain: string;
-  runDir: string;
   log: Log;
   stop: AbortSignal;
 }
 
 /** Answers whoever is on a network, at the address that its bridge has; what goes on is known from then on. */
-async function answerNames(weave: Weave, { domain, runDir, log, stop }: Answering): Promise<AsyncDisposable> {
-  const netns = join(runDir, 'netns');
+async function answerNames(weave: Weave, asked: Answering): Promise<AsyncDisposable> {
+  const { domain, dnsOrder: order = 'shuffled', dnsTtl: ttl = 1, log, stop } = asked;
+  const netns = join(asked.runDir, 'netns');
   const names = await serveNames({
     listen: ['0.0.0.0', '::'].map((address) => ({ netns, address })),
     domain,
+    order,
+    ttl,
     own: Object.values(DNS_ADDRESS),
     warn: (message) => log('warn', message),
   });

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { DEFAULT_DOMAIN, RUN_DIR, STATE_DIR } from '@weave/sdk/client';
+import { DEFAULT_DOMAIN, RUN_DIR, STATE_DIR, subnet } from '@weave/sdk/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
@@ -24,6 +24,10 @@ export interface DaemonOptions {
   /** False: none. */
   dns: boolean;
   dnsDomain: string;
+  dnsOrder: 'shuffled' | 'local-first';
+  dnsTtl: number;
+  ipallocRange?: string[];
+  nickname?: string;
 }
 
 export const stateDirOption = () =>
@@ -33,12 +37,7 @@ export const runDirOption = () =>
 export const logLevelOption = () =>
   new Option('--log-level <level>', 'how much to log').choices([...LOG_LEVELS]).default('info');
 export const nameserverOption = () =>
-  new Option('--nameserver <ip>', 'give containers a route to this address on their weave interface').argParser(
-    (text) => {
-      if (!isIP(text)) throw new InvalidArgumentError('It is not an IP address.');
-      return text;
-    },
-  );
+  new Option('--nameserver <ip>', 'give containers a route to this address on their weave interface').argParser(ip);
 
 export const networkOption = (description: string) =>
   new Option('--network <name>', description).argParser((text) => {
@@ -46,6 +45,40 @@ export const networkOption = (description: string) =>
     if (text === '') throw new InvalidArgumentError('It is empty.');
     return text;
   });
+
+function ip(text: string): string {
+  if (!isIP(text)) throw new InvalidArgumentError('It is not an IP address.');
+  return text;
+}
+
+/** Of the default network. WEAVE_INVALID_SUBNET. */
+function range(text: string, others: string[] = []): string[] {
+  const { family } = subnet(text);
+  if (others.some((other) => subnet(other).family === family))
+    throw new InvalidArgumentError('There is another of its family.');
+  return [...others, text];
+}
+
+function nickname(text: string): string {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/.test(text)) throw new InvalidArgumentError('It is no name of a host.');
+  return text;
+}
+
+/** RFC 2181 §8. */
+const LONGEST_TTL = 0x7fff_ffff;
+
+function seconds(text: string): number {
+  if (!/^\d{1,10}$/.test(text) || Number(text) > LONGEST_TTL)
+    throw new InvalidArgumentError('It is no number of seconds.');
+  return Number(text);
+}
+
+/** A host has one of each family. */
+function underlay(text: string, others: string[] = []): string[] {
+  if (others.some((other) => isIP(other) === isIP(ip(text))))
+    throw new InvalidArgumentError('There is another of its family.');
+  return [...others, ip(text)];
+}
 
 /** Of an option that may be given several times. */
 export const collect = (value: string, others: string[] = []): string[] => [...others, value];
@@ -86,10 +119,23 @@ export const daemonOptions = (command: Command): Command =>
         .default('127.0.0.1:6782'),
     )
     .option('--dns-domain <domain>', 'what the names of containers end in, the same on every host', DEFAULT_DOMAIN)
-    .option('--no-dns', 'containers have no names')
-    .option('--underlay <ip...>', 'addresses at which other hosts reach this one; found where it is not said')
     .addOption(
-      new Option('--password <word>', 'who connects has to know it (better said by WEAVE_PASSWORD)').env(
-        'WEAVE_PASSWORD',
-      ),
+      new Option('--dns-order <order>', 'of several addresses: at random, or those of this host first')
+        .choices(['shuffled', 'local-first'])
+        .default('shuffled'),
+    )
+    .addOption(new Option('--dns-ttl <seconds>', 'how long others may keep an answer').argParser(seconds).default(1))
+    .option('--no-dns', 'containers have no names')
+    .option(
+      '--ipalloc-range <cidr>',
+      'the default network’s subnet, once for each family, while nothing uses it',
+      range,
+    )
+    .option('--nickname <name>', 'what other hosts call this one; by default its hostname', nickname)
+    .option('--underlay <ip>', 'where other hosts reach this one, once for each family; found if not said', underlay)
+    .addOption(
+      new Option(
+        '--password <word>',
+        'who connects has to know it (better said by WEAVE_PASSWORD); traffic is not encrypted',
+      ).env('WEAVE_PASSWORD'),
     );

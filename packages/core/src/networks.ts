@@ -5,7 +5,7 @@ import { fail } from './errors.ts';
 import { lowestFree, poolAt, releasePool, requestPool } from './ipam.ts';
 import { type Change, leaseId, type Network, type Subnet } from './model.ts';
 import { hashId, vniSeed } from './names.ts';
-import { NETWORK_OPTION, networkOptions } from './options.ts';
+import { ENGINE_NETWORK_OPTIONS, NETWORK_OPTION, networkOptions } from './options.ts';
 import type { State } from './state.ts';
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
@@ -87,7 +87,7 @@ export interface EngineNetworkSpec {
 export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
   if (!ID.test(spec.id)) fail('WEAVE_INVALID_REQUEST', `${JSON.stringify(spec.id)} is not a network id`);
   if (state.networks.has(state.boundTo(spec.id))) return [];
-  const options = networkOptions(spec.options, spec.internal);
+  const options = networkOptions(spec.options, spec.internal, ENGINE_NETWORK_OPTIONS);
   const existing = alreadyThere(state, spec);
   if (existing) return [{ table: 'binding', id: spec.id, record: { id: spec.id, network: existing.id } }];
   const subnets = spec.subnets.map((each): Subnet => {

@@ -12,8 +12,10 @@ const MTU_OPTIONS = new Set(['mtu', 'com.docker.network.driver.mtu']);
 /** As `--opt` and `--ipam-opt`: the network of Weave's that an engine's is to be. */
 export const NETWORK_OPTION = 'works.weave.network';
 
+type Known = Record<string, { values: string; parse(value: string): Parsed | undefined }>;
+
 /** What `--opt NAME=VALUE` may name, with what it means. */
-export const NETWORK_OPTIONS: Record<string, { values: string; parse(value: string): Parsed | undefined }> = {
+export const NETWORK_OPTIONS: Known = {
   mtu: { values: 'bytes, 1280 to 65535', parse: parseMtu },
   'com.docker.network.driver.mtu': { values: 'as mtu', parse: parseMtu },
   'works.weave.multicast': {
@@ -24,6 +26,11 @@ export const NETWORK_OPTIONS: Record<string, { values: string; parse(value: stri
     values: 'engine (docker_gwbridge), weave or none',
     parse: (value) => (GATEWAYS.includes(value as Gateway) ? { gateway: value as Gateway } : undefined),
   },
+};
+
+/** Of a network that an engine makes. */
+export const ENGINE_NETWORK_OPTIONS: Known = {
+  ...NETWORK_OPTIONS,
   [NETWORK_OPTION]: { values: 'the name or id of a weave network that is there', parse: () => ({}) },
 };
 
@@ -34,22 +41,26 @@ function parseMtu(value: string): Parsed | undefined {
 }
 
 /** Options of a network as a user writes them. Throws WEAVE_UNKNOWN_OPTION or WEAVE_INVALID_OPTION. */
-export function networkOptions(given: Readonly<Record<string, string>>, internal: boolean): NetworkOptions {
+export function networkOptions(
+  given: Readonly<Record<string, string>>,
+  internal: boolean,
+  options: Known = NETWORK_OPTIONS,
+): NetworkOptions {
   const isChosen = Object.keys(given).some((name) => MTU_OPTIONS.has(name));
   const auto = isChosen ? {} : { autoMtu: true as const };
-  const options: NetworkOptions = { mtu: DEFAULT_MTU, ...auto, multicast: true, gateway: 'engine', internal };
+  const chosen: NetworkOptions = { mtu: DEFAULT_MTU, ...auto, multicast: true, gateway: 'engine', internal };
   for (const [name, value] of Object.entries(given)) {
-    const option = Object.hasOwn(NETWORK_OPTIONS, name) ? NETWORK_OPTIONS[name] : undefined;
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
     if (!option)
       fail('WEAVE_UNKNOWN_OPTION', `unknown option ${name}`, {
-        hint: `Known options are: ${Object.entries(NETWORK_OPTIONS)
+        hint: `Known options are: ${Object.entries(options)
           .map(([known, { values }]) => `${known} (${values})`)
           .join('; ')}.`,
       });
     const parsed = option.parse(value);
     if (!parsed)
       fail('WEAVE_INVALID_OPTION', `${name}=${value} is not possible`, { hint: `${name} takes ${option.values}.` });
-    Object.assign(options, parsed);
+    Object.assign(chosen, parsed);
   }
-  return options;
+  return chosen;
 }

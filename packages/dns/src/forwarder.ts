@@ -21,7 +21,7 @@ export interface ForwarderOptions {
 }
 
 export interface Forwarder {
-  /** What to say to a question; undefined to what is none. Never later than `giveUpAfter`. */
+  /** What to say to a question; null to what is none. Never later than `giveUpAfter`. */
   answer(packet: Buffer, tcp: boolean): Promise<Buffer | null>;
   close(): void;
 }

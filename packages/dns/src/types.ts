@@ -92,7 +92,7 @@ export interface Names extends AsyncDisposable {
   update(changes: Changes): void;
   /** Instead of all that was known: after a gap. As atomic as `update`. */
   replace(records: Records): void;
-  /** The addresses that `asker` (an address; absent: one who sees all) would be told, both families, in no order. For `weave dns-lookup`. */
+  /** The addresses that `asker` (an address; absent: one who sees all) would be told, both families, in no order. */
   lookup(name: string, asker?: string): string[];
   stats(): NamesStats;
   close(): Promise<void>;

@@ -14,7 +14,8 @@ const attach = async (host: Host, name: string, ...addresses: string[]) => {
 };
 const ping = async (host: Host, from: string, to: string) =>
   (await host.exec(['ip', 'netns', 'exec', from, 'ping', '-n', '-c1', '-W1', to], { allowFail: true })).code === 0;
-const notices = async (host: Host) => (JSON.parse(await host.weave('status', '--json')) as { notices: string[] }).notices;
+const notices = async (host: Host) =>
+  (JSON.parse(await host.weave('status', '--json')) as { notices: string[] }).notices;
 const peers = async (host: Host) => [...new Set((await host.weave('status', 'peers')).match(/\(h\d\)/g))].sort();
 
 async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -12,6 +12,7 @@ export {
   type Network,
   type PublishedPort,
   parseAddressRequest,
+  subnet,
   WeaveError,
 } from '@weave/core';
 export { type ConnectOptions, connect } from './connect.ts';

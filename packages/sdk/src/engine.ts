@@ -67,7 +67,7 @@ function serviceOf(text: string): Service[] {
   return port && protocol ? [{ port: Number(port), protocol: protocol as Service['protocol'] }] : [];
 }
 
-/** Docker's error as one of ours: the one place where they meet. */
+/** Docker's error about a container as one of ours; of another host's engine see the command's. */
 export function engineError(error: unknown, what: string): WeaveError {
   if (isFileLimit(error)) return asWeaveError(error);
   const { statusCode, message } = error as { statusCode?: number; message?: string };

@@ -2,11 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import {
   type Change,
-  type Clock,
-  createNetwork,
   type Datapath,
-  DEFAULT_NETWORK,
-  DEFAULT_SUBNETS,
   domainOf,
   type HostStore,
   isSame,
@@ -34,17 +30,6 @@ export async function newPeer(id: string, datapath: Datapath): Promise<Peer> {
   const isNew = inSwitch?.links.every(({ name }) => name === 'lo');
   return { id, name: hostname(), ...(isNew ? {} : { rebuilding: true }) };
 }
-
-export const defaultNetwork = (state: State, clock: Clock) =>
-  createNetwork(
-    state,
-    {
-      name: DEFAULT_NETWORK,
-      subnets: DEFAULT_SUBNETS.map((cidr) => ({ cidr })),
-      options: { 'works.weave.gateway': 'none' },
-    },
-    { now: clock() },
-  ).changes;
 
 /** Which host this is, and what its containers are called, where that is news. */
 export function identified(state: State, wanted: string | undefined): Change[] {

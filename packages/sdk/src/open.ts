@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Datapath,
-  DEFAULT_NETWORK,
   type Directory,
   type Firewall,
   type HostStore,
@@ -13,11 +12,12 @@ import { createCluster } from './cluster/cluster.ts';
 import type { Timers } from './cluster/timers.ts';
 import { type Company, othersOf } from './company.ts';
 import { kernelDatapath } from './datapath.ts';
+import { provideDefault } from './default-network.ts';
 import type { Engine } from './engine.ts';
 import { createEvents } from './events.ts';
 import { faceOf } from './face.ts';
 import { hostFirewall } from './firewall.ts';
-import { defaultNetwork, identified, loadState, newPeer } from './first-records.ts';
+import { identified, loadState, newPeer } from './first-records.ts';
 import { createHost, type Host } from './host.ts';
 import { leftoverRules } from './leftover-rules.ts';
 import type { Log } from './log.ts';
@@ -53,6 +53,13 @@ export interface OpenOptions {
    * of them, for whoever answers there. Absent: they have no names. WEAVE_INVALID_OPTION.
    */
   domain?: string | undefined;
+  /** What others call this host; by default its hostname. */
+  name?: string | undefined;
+  /**
+   * Of the default network, a subnet of each family at most; by default 10.32.0.0/12 and fd77:6561:7665::/64. Where it
+   * is in use, or hosts share it already, it stays as it is, and a notice says so. WEAVE_INVALID_SUBNET, WEAVE_INVALID_OPTION.
+   */
+  defaultSubnets?: readonly string[] | undefined;
   /** With `directory`: the address at which other hosts reach this one. */
   underlay?: string;
   /** How long a host has to be silent before the others take it for gone, in milliseconds; by default a day. */
@@ -89,7 +96,8 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const firewall = options.firewall ?? hostFirewall();
   const { emit } = events;
   const known = state.peers.get(state.self) ?? (await newPeer(state.self, datapath));
-  const self = options.underlay ? { ...known, underlay: options.underlay } : known;
+  const { underlay, name } = options;
+  const self = { ...known, ...(underlay ? { underlay } : {}), ...(name ? { name } : {}) };
   const leftover = self.rebuilding && !options.firewall ? await leftoverRules() : undefined;
   const trusted = !self.rebuilding;
   const host = createHost({ state, store, datapath, firewall, switchFilter, clock, log, emit, trusted, leftover });
@@ -109,7 +117,7 @@ async function start({ store, setAside }: OpenedStore, options: Started, log: Lo
   const noisy = await switchFilter.set();
   if (noisy) notices.push(noisy);
   if (!trusted) host.commit(await recover(state, datapath));
-  if (!state.hasNetworkNamed(DEFAULT_NETWORK)) host.commit(defaultNetwork(state, clock));
+  notices.push(...(await provideDefault(host, options.defaultSubnets ?? [], trusted)));
   notices.push(...(await firstPass(host)));
   const begin = (directory: Directory, founds = true) => createCluster(host, directory, { ...options, founds });
   const company: Company = {};

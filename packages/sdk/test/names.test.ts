@@ -73,6 +73,13 @@ test('what was attached is called by its own name too; not once it has ended', a
   );
   await weave.detach({ container: 'web' }, ['10.2.1.1/24']);
   t.same(await weave.names.lookup('other'), ['10.2.1.2'], 'an address that went');
+  await weave.names.add({ container: 'web', name: 'www' });
+  await weave.detach({ container: 'web' }, ['10.2.1.2/24']);
+  t.same(await names(weave), ['printer.weave.local 192.0.2.7'], 'with what it was called beside');
+  await weave.attach({ container: 'web' }, ['10.2.1.3/24']);
+  await weave.names.add({ container: 'web', name: 'www' });
+  await weave.engine.report({ networks: [], endpoints: [], containers: [], gone: [again.id], before: [] } as never);
+  t.same(await names(weave), ['printer.weave.local 192.0.2.7'], 'removed while nobody was told');
 });
 
 test('a container that is to have no names has none, also later', async (t) => {

@@ -25,9 +25,21 @@ Addresses:
 
 The container is a name or id, pid:<process id>, or the path of a network namespace.
 `;
+const DETACH_HELP = `
+Addresses:
+  10.2.1.1/24, fd00:2::1/64   this one (also ip:10.2.1.1/24)
+  net:10.32.5.0/24            all that it has of this subnet
+  net:default                 all that it has of the network
+
+The container is a name or id, pid:<process id>, or the path of a network namespace.
+`;
 
 export const attachCommand = (): Command =>
-  command('attach', 'give a running container an interface on a network')
+  command(
+    'attach',
+    'give a running container an interface on a network',
+    'on this network, over an interface of its own',
+  )
     .option('--rewrite-hosts', 'in its /etc/hosts its own name is its address here')
     .option('--add-host <name:ip>', 'give its /etc/hosts this too; may be given several times', collect)
     .option('--no-multicast-route', 'no route for 224.0.0.0/4 over this interface')
@@ -51,8 +63,8 @@ export const attachCommand = (): Command =>
     );
 
 export const detachCommand = (): Command =>
-  command('detach', 'take addresses of a container away, by default all')
-    .addHelpText('after', HELP)
+  command('detach', 'take addresses of a container away, by default all', 'from its interface on this network')
+    .addHelpText('after', DETACH_HELP)
     .addHelpText('after', examples('weave detach web', 'weave detach 10.2.1.1/24 web'))
     .action(async (words: string[], { network, ...options }: Options) => {
       const { target, addresses } = parseWords(words);
@@ -60,12 +72,12 @@ export const detachCommand = (): Command =>
       print({ addresses: removed }, options.json, () => withoutPrefix(echoed(addresses, removed)));
     });
 
-const command = (name: string, description: string) =>
+const command = (name: string, description: string, where: string) =>
   daemonClient(name)
     .description(description)
     .usage(`[options] ${WORDS}`)
     .argument('<words...>')
-    .addOption(networkOption('on this network instead of the default one, over an interface of its own'));
+    .addOption(networkOption(`${where}, instead of the default one`));
 
 /** As Weave prints what it took away: what was named is named, whether it was there or not. */
 export function echoed(asked: readonly string[], removed: readonly string[]): string[] {

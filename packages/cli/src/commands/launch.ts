@@ -94,7 +94,7 @@ async function start(options: Options, peers: readonly string[], socket: string)
 function lineOf(options: Options, peers: readonly string[]) {
   const { local: _, json: __, logFile: ___, restart: ____, storeUser, password, dns, ...settings } = options;
   const words = Object.entries(settings).flatMap(([name, value]) =>
-    [value].flat().flatMap((each) => [`--${kebab(name)}`, each]),
+    [value].flat().flatMap((each) => [`--${kebab(name)}`, `${each}`]),
   );
   // Not on the command line, which everybody may read.
   const secrets = {
