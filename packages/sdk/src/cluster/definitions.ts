@@ -165,8 +165,12 @@ async function unclaimed(context: Context, changes: readonly Change[]): Promise<
 /** Throws who uses a network, on which hosts. */
 async function mustBeUnused({ directory, host: { state } }: Context, id: string): Promise<void> {
   const { entries } = await directory.list(keys.endpoints(id));
-  const users = entries.flatMap((entry) => endpointIn(entry) ?? []);
-  if (users.length === 0) return;
+  if (entries.length === 0) return;
+  // Also of those that cannot be read: they are in the way all the same.
+  const users = entries.map((entry) => {
+    const [peer = '', id = ''] = entry.key.split('/').slice(-2);
+    return { container: endpointIn(entry)?.container, peer, id };
+  });
   const hostOf = (peer: string) => (peer === state.self ? 'this host' : `host ${state.peers.get(peer)?.name ?? peer}`);
   const names = users.map((e) => `${e.container?.name ?? e.id.slice(0, 12)} on ${hostOf(e.peer)}`).sort();
   throw new WeaveError(

@@ -241,3 +241,14 @@ test('what is no cluster is none, and its host waits until it is one again', asy
   await until(() => inStep(rig), 'it is back', 6000);
   await mustGoOn(t, rig);
 });
+
+test('a network is in use by whom cannot be read, too', async (t) => {
+  const { rig, other } = await host(t);
+  const { id } = await rig.here.networks.create({ name: 'blue' });
+  const key = keys.endpoint({ network: id, peer: FAR, id: hex(1, 32) });
+  await other.commit({ writes: [{ key, value: '{' }] });
+  const removed = rig.here.networks.remove('blue');
+  await t.rejects(removed, { code: 'WEAVE_NETWORK_IN_USE', message: new RegExp(`on host ${FAR}`) });
+  await other.commit({ writes: [{ key, value: null }] });
+  await rig.here.networks.remove('blue');
+});
