@@ -100,9 +100,12 @@ test('335: what a host held that died is the others’ after rmpeer', async (t) 
   await c.weave('prime');
   await bare(c, 'held');
   await attach(c, 'held');
+  // Until it has been heard of it is not missed either.
+  await a.exec("until weave status peers | grep -q '(h3)$'; do sleep 0.2; done", { timeoutMs: 20_000 });
   await killDaemon(c);
   await c.exec('pkill -KILL -x etcd || true', { allowFail: true });
-  await a.exec('until weave status ipam | grep -q unreachable; do sleep 0.2; done', { timeoutMs: 60_000 });
+  await a.exec("until weave status peers | grep -q '(h3) - unreachable!$'; do sleep 0.2; done", { timeoutMs: 60_000 });
+  t.match(await a.weave('status', 'ipam'), /\(h3\) .* - unreachable!$/m);
   t.match(await a.weave('status', 'peers'), /\(h3\) - unreachable!$/m);
   const half = await a.exec(['weave', 'rmpeer', 'h3', 'nobody'], { allowFail: true });
   t.match(
