@@ -96,21 +96,12 @@ export async function runDaemon(options: RunOptions): Promise<void> {
   // So that a file that may not grow is an error like any other.
   process.on('SIGXFSZ', () => undefined);
   const stop = stopSignal();
-  const {
-    stateDir,
-    runDir,
-    sockets,
-    nameserver,
-    etcd,
-    underlay,
-    domain,
-    nickname: name,
-    ipallocRange: defaultSubnets,
-  } = options;
+  const { stateDir, runDir, sockets, nameserver, etcd, underlay, domain } = options;
   // Also where they would be refused later: by then the host's packet filter is this one's.
   for (const socket of [...sockets, join(runDir, SOCKET)]) await mustBeSilent(socket);
   const { password, peers } = options;
   const sharing = { ...(etcd ? { etcd } : { managed: { password, targets: peers ?? [] } }), underlay };
+  const { nickname: name, ipallocRange: defaultSubnets } = options;
   await using weave = await open({ stateDir, runDir, log, sharing, domain, name, defaultSubnets });
   await using _names = domain === undefined ? undefined : await answerNames(weave, { ...options, domain, log, stop });
   installWait(stateDir, log);
@@ -148,7 +139,7 @@ interface Answering extends Pick<RunOptions, 'runDir' | 'dnsOrder' | 'dnsTtl'> {
 
 /** Answers whoever is on a network, at the address that its bridge has; what goes on is known from then on. */
 async function answerNames(weave: Weave, asked: Answering): Promise<AsyncDisposable> {
-  const { domain, dnsOrder: order = 'shuffled', dnsTtl: ttl = 1, log, stop } = asked;
+  const { domain, dnsOrder: order, dnsTtl: ttl, log, stop } = asked;
   const netns = join(asked.runDir, 'netns');
   const names = await serveNames({
     listen: ['0.0.0.0', '::'].map((address) => ({ netns, address })),

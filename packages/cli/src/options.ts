@@ -64,12 +64,8 @@ function nickname(text: string): string {
   return text;
 }
 
-/** RFC 2181 §8. */
-const LONGEST_TTL = 0x7fff_ffff;
-
 function seconds(text: string): number {
-  if (!/^\d{1,10}$/.test(text) || Number(text) > LONGEST_TTL)
-    throw new InvalidArgumentError('It is no number of seconds.');
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is no number of seconds.');
   return Number(text);
 }
 

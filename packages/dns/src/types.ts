@@ -14,9 +14,9 @@ export interface NamesOptions {
   /** `weave.local.`; with or without its final dot. */
   readonly domain?: string;
   /** Seconds, of each record and of "there is none"; 1. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /** Several addresses: shuffled (default), or those of this host first, then the rest, each shuffled. */
-  readonly order?: 'shuffled' | 'local-first';
+  readonly order?: 'shuffled' | 'local-first' | undefined;
   /** Where the host's upstreams are written; `/etc/resolv.conf`. */
   readonly resolvConf?: string;
   /** Never asked, whatever resolv.conf says: addresses under which this server is reached from the host. */

@@ -29,14 +29,16 @@ export async function provideDefault(host: Host, given: readonly string[], trust
     const has = `the default network has ${existing.subnets.map((s) => s.cidr).join(' and ')}, not ${wanted.join(' and ')}:`;
     if (state.cluster) return [`${has} so it is on the other hosts`];
     if (!trusted || isUsed(state, existing)) return [`${has} it is in use; weave reset begins anew`];
-    host.commit(removeNetwork(state, existing.id).changes);
   }
+  const without = state.copy();
+  const gone = existing ? removeNetwork(state, existing.id).changes : [];
+  without.apply(gone);
   const spec = {
     name: DEFAULT_NETWORK,
     subnets: subnets.map((text) => ({ cidr: text })),
     options: { 'works.weave.gateway': 'none' },
   };
-  host.commit(createNetwork(state, spec, { now: host.clock() }).changes);
+  host.commit([...gone, ...createNetwork(without, spec, { now: host.clock() }).changes]);
   const routes = await hostRoutes(host);
   return subnets.flatMap((text) => {
     const route = routes.find((each) => overlaps(cidr(each), cidr(text)));
@@ -53,7 +55,8 @@ function subnetsOf(wanted: readonly string[]): string[] {
   return DEFAULT_SUBNETS.map((text) => wanted.find((each) => subnet(each).family === cidr(text).family) ?? text);
 }
 
-const isUsed = (state: State, { id, subnets }: Network): boolean =>
+const isUsed = (state: State, { id, owner, subnets }: Network): boolean =>
+  owner !== 'weave' ||
   state.endpointsOf(id).length > 0 ||
   [...state.bindings.values()].some(({ network }) => network === id) ||
   subnets.some(({ pool }) => pool !== undefined && state.poolIndex(pool).taken.size > 0);

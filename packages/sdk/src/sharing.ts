@@ -69,14 +69,6 @@ export async function share(
     });
   }
 
-  /** The others took it out of their cluster: what it held may be theirs by now, and nothing goes from here to there. */
-  const removed = () =>
-    inTurn(async () => {
-      await company.cluster?.close({ leave: true });
-      company.cluster = undefined;
-      if (state.cluster) await host.follow({ changes: alone(state), networks: [...state.networks.keys()] });
-    });
-
   function inTurn(work: () => Promise<void>): Promise<void> {
     const next = turn.then(work);
     turn = next.catch((error: unknown) => log('error', 'the store could not be changed', { error: String(error) }));
@@ -116,10 +108,12 @@ export async function share(
         moveTo(store.clusterId, host);
         return openEtcd({ endpoints: store.endpoints, tls: store.tls });
       }, store.begun);
-    if (managed!.status().removed) return removed();
+    const { removed } = managed!.status();
     await inTurn(async () => {
-      await company.cluster?.close();
+      await company.cluster?.close({ leave: removed });
       company.cluster = undefined;
+      // What this host held may be the others' by now, and nothing goes from here to there.
+      if (removed && state.cluster) await host.follow({ changes: alone(state), networks: [...state.networks.keys()] });
     });
   }
 
@@ -128,8 +122,8 @@ export async function share(
   const isJoining = (): boolean => {
     if (state.cluster) return false;
     if (company.cluster) return company.cluster.status().problem === undefined;
-    const { targets = [], removed: wasRemoved = false } = managed?.status() ?? {};
-    return !wasRemoved && targets.some(({ state: target }) => target !== 'refused');
+    const { targets = [], removed = false } = managed?.status() ?? {};
+    return !removed && targets.some(({ state: target }) => target !== 'refused');
   };
 
   return {

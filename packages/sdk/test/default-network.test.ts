@@ -25,6 +25,13 @@ test('the default network has the subnets that are asked for, while nothing uses
     { subnets: [RANGE[0], BUILT_IN[1]], notices: [] },
     'of the other family as before',
   );
+  const overlapping = started(['fd77:6561:7665:1::/64'], async (weave) => {
+    await weave.networks.create({ name: 'blue', subnets: [{ cidr: '10.9.0.0/24' }] });
+  });
+  t.same((await overlapping).subnets, [BUILT_IN[0], 'fd77:6561:7665:1::/64']);
+  const before = JSON.stringify(store.load());
+  await t.rejects(started(['10.9.0.0/16']), { code: 'WEAVE_SUBNET_OVERLAP' });
+  t.equal(JSON.stringify(store.load()), before, 'what cannot be changes nothing');
   const taken = await started(['FD00:200:0::/64', '10.200.0.0/16'], (weave, pool) => weave.pools.requestAddress(pool));
   t.same(taken, { subnets: RANGE, notices: [] });
   const used = await started(['10.201.0.0/16']);

@@ -55,14 +55,20 @@ export function peerCalled({ host: { state } }: Context, text: string): Peer {
   return found[0]!;
 }
 
+/** WEAVE_PEER_ALIVE where a host is heard of, WEAVE_DIRECTORY_UNREACHABLE where that cannot be known. */
+export async function mustBeGone({ directory, host, reachable }: Context, { id, name }: Peer): Promise<void> {
+  if (id === host.state.self) fail('WEAVE_PEER_ALIVE', `${name} is this host`);
+  if (!reachable) throw unreachable(`host ${name} cannot be removed: the directory does not answer`);
+  const key = keys.alive(id);
+  if (isThere((await directory.list(key)).entries, key)) fail('WEAVE_PEER_ALIVE', `host ${name} is alive`);
+}
+
 /**
  * Takes a host that is gone for good out of the cluster; its addresses are free then. Answers how many. Should it come
  * back, it finds that it does not belong any more, and gives up what others have by then.
  */
 export async function removePeer(context: Context, peer: Peer): Promise<string> {
-  const { directory, host, reachable } = context;
-  if (peer.id === host.state.self) fail('WEAVE_PEER_ALIVE', `${peer.name} is this host`);
-  if (!reachable) throw unreachable(`host ${peer.name} cannot be removed: the directory does not answer`);
+  const { directory } = context;
   const key = keys.fence(peer.id);
   const { entries } = await directory.list(key);
   const revision = isThere(entries, key)?.revision ?? 0;

@@ -12,8 +12,8 @@ const AGAIN_MS = 5000;
 
 /**
  * Tells hosts of the cluster where its store is that cannot find it by themselves: all, when this host has moved and
- * may be the one that has it, until they have heard; after the store was begun anew those that are not in it yet, until they are, as they
- * may come back to what they have of the old one.
+ * may be the one that has it, until they have heard; after the store was begun anew those that are not in it yet, until
+ * they are, as they may come back to what they have of the old one.
  */
 export function createTeller({ shelf, self, control, meet }: TellerOptions) {
   const { record } = shelf;

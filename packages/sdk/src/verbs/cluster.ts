@@ -1,6 +1,6 @@
 import { CellNeeded, cidr, DEFAULT_NETWORK, fail, sizeOf } from '@weave/core';
 import type { Cluster } from '../cluster/cluster.ts';
-import { lacksRoom, peerCalled, poolUses, removePeer } from '../cluster/peers.ts';
+import { lacksRoom, mustBeGone, peerCalled, poolUses, removePeer } from '../cluster/peers.ts';
 import type { Company } from '../company.ts';
 import type { Host } from '../host.ts';
 import type { PoolUse, Weave } from '../weave.ts';
@@ -28,15 +28,11 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
     pools: async () => (company.cluster && state.cluster ? poolUses(company.cluster.context) : aloneWith(host)),
     remove: async (name) => {
       const { context } = joined();
-      const { managed: store } = company.sharing ?? {};
-      // What was done by half before is only known to those who run the store.
-      const rest = store
-        ?.status()
-        .hosts.find((each) => [each.peer, each.name].includes(name) && !state.peers.has(each.peer));
-      const peer = rest ? undefined : peerCalled(context, name);
-      const freed = peer ? await removePeer(context, peer) : '0';
-      await store?.remove((peer?.id ?? rest?.peer)!);
-      return freed;
+      const peer = peerCalled(context, name);
+      await mustBeGone(context, peer);
+      // First, so that it can be asked for again where the rest fails.
+      await company.sharing?.managed?.remove(peer.id);
+      return removePeer(context, peer);
     },
     prime: async () => {
       await company.sharing?.joined();
