@@ -1,7 +1,5 @@
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import {
-  attachName,
-  bridgeName,
   type Cidr,
   cidr,
   contains,
@@ -9,17 +7,11 @@ import {
   type Family,
   formatAddress,
   formatCidr,
-  gatewayName,
-  handoverName,
-  hashId,
   hostBounds,
-  NETWORK_OPTIONS,
   networkOf,
-  networkOptions,
   overlaps,
   parseAddress,
   parseCidr,
-  portName,
   sizeOf,
   subnet,
 } from '@weave/core';
@@ -214,48 +206,6 @@ t.test('subnets against each other', async (t) => {
   t.notOk(overlaps(cidr('0.0.0.0/0'), cidr('::/0')), 'families never meet');
 });
 
-t.test('names', async (t) => {
-  const ids = Array.from({ length: 20_000 }, (_, n) => hashId('test', `${n}`));
-  // Alike but for the last digit, as truncation would not tell apart.
-  ids.push(...Array.from({ length: 16 }, (_, n) => `${'0'.repeat(63)}${n.toString(16)}`));
-  const kinds = {
-    bridgeName,
-    portName,
-    handoverName,
-    gatewayName,
-    vxlanName: names.vxlanName,
-    uplinkName: names.uplinkName,
-    trunkName: (id: string) => names.trunkName(id, 1),
-    rootPortName: (id: string) => names.rootPortName(id, 1),
-    otherBridge: (id: string) => bridgeName(id, 1),
-  };
-  const all = new Set<string>();
-  for (const [kind, name] of Object.entries(kinds)) {
-    const made = ids.map((id) => name(id));
-    t.ok(
-      made.every((each) => each.length <= 15 && /^[a-z][a-z0-9-]*$/.test(each)),
-      `${kind} makes names of links`,
-    );
-    t.equal(new Set(made).size, ids.length, `${kind} tells ids apart`);
-    for (const each of made) all.add(each);
-  }
-  t.equal(all.size, ids.length * Object.keys(kinds).length, 'no two kinds share a name');
-  t.equal(hashId('a', 'b') === hashId('ab'), false, 'parts are told apart');
-  t.match(hashId('a'), /^[0-9a-f]{64}$/);
-});
-
-t.test('the name of a container’s interface', async (t) => {
-  const id = hashId('network', 'x');
-  const named = (name: string) => attachName({ id, name });
-  t.equal(named('weave'), 'ethwe');
-  t.equal(named('blue'), 'ethwe-blue');
-  t.equal(named('ninechars'), 'ethwe-ninechars');
-  for (const name of ['tencharsss', 'Blue', 'a_b', 'köln', '']) {
-    t.match(named(name), /^ethwe-[a-z2-7]{9}$/, name);
-    t.ok(named(name).length <= 15);
-  }
-});
-
 t.test('MACs', async (t) => {
   const isStation = (mac: string) =>
     /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) && (Number.parseInt(mac.slice(0, 2), 16) & 3) === 2;
@@ -278,43 +228,4 @@ t.test('MACs', async (t) => {
     vnis.every((vni) => vni >= 1 && vni < 2 ** 24),
     'VNIs have 24 bits, and are never zero',
   );
-});
-
-t.test('options', async (t) => {
-  const defaults = { mtu: 1430, multicast: true, gateway: 'engine', internal: false };
-  const table: [given: Record<string, string>, result: object | string][] = [
-    [{}, { ...defaults, autoMtu: true }],
-    [{ mtu: '1280' }, { ...defaults, mtu: 1280 }],
-    [{ mtu: '65535' }, { ...defaults, mtu: 65535 }],
-    [{ 'com.docker.network.driver.mtu': '1400' }, { ...defaults, mtu: 1400 }],
-    [{ 'works.weave.multicast': 'false' }, { ...defaults, autoMtu: true, multicast: false }],
-    [{ 'works.weave.multicast': '' }, { ...defaults, autoMtu: true }],
-    [{ 'works.weave.gateway': 'weave' }, { ...defaults, autoMtu: true, gateway: 'weave' }],
-    [
-      { 'works.weave.gateway': 'none', mtu: '9000' },
-      { ...defaults, gateway: 'none', mtu: 9000 },
-    ],
-    [{ mtu: '1279' }, 'WEAVE_INVALID_OPTION'],
-    [{ mtu: '65536' }, 'WEAVE_INVALID_OPTION'],
-    [{ mtu: '1e4' }, 'WEAVE_INVALID_OPTION'],
-    [{ mtu: '' }, 'WEAVE_INVALID_OPTION'],
-    [{ mtu: ' 1400' }, 'WEAVE_INVALID_OPTION'],
-    [{ 'works.weave.multicast': 'yes' }, 'WEAVE_INVALID_OPTION'],
-    [{ 'works.weave.gateway': 'host' }, 'WEAVE_INVALID_OPTION'],
-    [{ color: 'blue' }, 'WEAVE_UNKNOWN_OPTION'],
-    [{ toString: 'x' }, 'WEAVE_UNKNOWN_OPTION'],
-    [{ __proto__x: 'x' }, 'WEAVE_UNKNOWN_OPTION'],
-  ];
-  for (const [given, result] of table) {
-    const name = JSON.stringify(given);
-    if (typeof result === 'string') t.throws(() => networkOptions(given, false), { code: result }, name);
-    else t.strictSame(networkOptions(given, false), result, name);
-  }
-  t.equal(networkOptions({}, true).internal, true);
-  try {
-    networkOptions({ color: 'blue' }, false);
-  } catch (error) {
-    const { hint } = error as { hint: string };
-    for (const option of Object.keys(NETWORK_OPTIONS)) t.ok(hint.includes(option), `the hint names ${option}`);
-  }
 });
