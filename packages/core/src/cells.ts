@@ -56,14 +56,23 @@ export const ownsAddress = ({ cells }: PoolIndex, addr: Address): boolean => cel
 /** One address, as what a cell may also be: given by the owner of the cell around it. */
 export const single = (addr: Address): Cidr => ({ ...addr, length: BITS[addr.family] });
 
+/** Whether a pool can be divided so; one that was removed and made anew may have been divided in another way before. */
+export const fits = (pool: Grid, cell: Cidr): boolean =>
+  covers(pool.cidr, cell) && (isSingle(cell) || formatCidr(cellOf(pool, cell)) === formatCidr(cell));
+
 /** The lowest cell of a pool inside `within` that nobody owns; past so many where there are more. */
-export function freeCell(pool: Grid, within: Cidr, owned: ReadonlySet<string>, skip = 0): Cidr | undefined {
+export function freeCell(
+  pool: Grid,
+  within: Cidr,
+  owned: ReadonlySet<string>,
+  { skip = 0, misfits = [] }: { skip?: number; misfits?: readonly Cidr[] } = {},
+): Cidr | undefined {
   const { first, last } = hostBounds(pool.cidr, within);
   let found: Cidr | undefined;
   for (let value = first; value <= last; ) {
     const cell = cellOf(pool, { family: pool.cidr.family, value });
     value = cell.value + sizeOf(cell);
-    if (owned.has(formatCidr(cell))) continue;
+    if (owned.has(formatCidr(cell)) || misfits.some((each) => overlaps(each, cell))) continue;
     found = cell;
     if (skip-- <= 0) break;
   }
@@ -130,10 +139,11 @@ export const narrowest = <T extends { cell: Cidr }>(owned: readonly T[], addr: A
  * which is not to be handed out.
  */
 export function cellsAsOwned(state: State, pool: string, owned: readonly Owned[]): Change[] {
-  const { cells, taken } = state.poolIndex(pool);
+  const index = state.poolIndex(pool);
+  const { cells, taken } = index;
   const before = new Set(cells.map(formatCidr));
   const records = [...state.cells].filter(([, cell]) => cell.pool === pool);
-  const ours = owned.filter(({ peer }) => peer === state.self).map(({ cell }) => cell);
+  const ours = owned.filter(({ cell, peer }) => peer === state.self && fits(index, cell)).map(({ cell }) => cell);
   const after = new Set(ours.map(formatCidr));
   const others = new Map(
     owned
@@ -179,10 +189,11 @@ export function giftOf(
   pool: string,
   { peer, address: wanted, within }: { peer: string; address?: Address | undefined; within?: Cidr | undefined },
 ): { cell: Cidr; changes: Change[] } | undefined {
-  const idle = within && idleCells(state, pool).findLast((cell) => overlaps(cell, within));
+  const index = state.poolIndex(pool);
+  const idle = within && idleCells(state, pool).findLast((cell) => overlaps(cell, within) && fits(index, cell));
   if (idle) return { cell: idle, changes: given(state, pool, idle, peer) };
   const addr = wanted ?? (within && anyFree(state, pool, within));
-  const { taken, cells } = state.poolIndex(pool);
+  const { taken, cells } = index;
   if (!addr || taken.has(addr.value) || !cells.some((cell) => contains(cell, addr))) return undefined;
   return { cell: single(addr), changes: given(state, pool, single(addr), peer) };
 }

@@ -7,6 +7,7 @@ import type { State } from './state.ts';
    What is where in the directory. Each record has one writer, or is changed by compare-and-swap alone.
 
    cluster                               which cluster this is
+   cluster/settling                      leased by who made the directory anew, until the others have told what they know
    peer/PEER                             a host, by itself
    fence/PEER                            rewritten by that host when it comes back: its revision proves that it still
                                          belongs, and that nothing it began before is yet to come
@@ -16,7 +17,8 @@ import type { State } from './state.ts';
    cell/POOL/CELL                        who owns a block of addresses
    claim/NETWORK/ADDRESS                 who has an address that is in no pool
    claimed/NETWORK                       rewritten with each claim: what is listed of them is all while it stands
-   wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; leased by who asks
+   wish/OWNER/PEER.POOL                  what a host asks of the owner of a cell; or that it gave that host something;
+                                         leased by PEER
    on/PEER/NETWORK                       that a host has endpoints there
    endpoint/NETWORK/PEER/ID              an endpoint, by its host
    name/PEER/NAME/ADDRESS                a name that somebody gave to an address, by that host
@@ -28,6 +30,7 @@ const flat = (text: string) => text.replaceAll('/', '_');
 
 export const keys = {
   cluster: `${ROOT}cluster`,
+  settling: `${ROOT}cluster/settling`,
   peers: `${ROOT}peer/`,
   peer: (id: string) => `${ROOT}peer/${id}`,
   fence: (peer: string) => `${ROOT}fence/${peer}`,

@@ -2,13 +2,12 @@ import {
   anyFree,
   type CellNeeded,
   type Cidr,
-  cellId,
   cellOf,
-  cellsAsOwned,
   cidr,
   contains,
   covers,
   fail,
+  fits,
   formatAddress,
   formatCidr,
   freeCell,
@@ -19,7 +18,8 @@ import {
   WeaveError,
 } from '@weave/core';
 import { type Context, commitAsMember, settled, unreachable } from './context.ts';
-import { type Owned, ownersOf, syncOwned } from './owned.ts';
+import type { Owned } from './entries.ts';
+import { expectCells, ownersOf, recordOwned, syncOwned, whileAsking, withoutMisfits } from './owned.ts';
 import { wish } from './wishes.ts';
 
 /** How often somebody else may be faster. */
@@ -35,7 +35,7 @@ export async function acquire(context: Context, needed: CellNeeded): Promise<voi
     const owned = await room();
     if (!owned) return;
     expectCells(context, pool);
-    const denials = await wish(context, { pool, within, owned });
+    const denials = await whileAsking(context, pool, () => wish(context, { pool, within, owned }));
     // What was given too late is here all the same.
     if (denials && (await room())) throw exhausted(context, needed, owned, denials);
   }
@@ -56,10 +56,13 @@ async function makeRoom(context: Context, needed: CellNeeded): Promise<Owned[] |
       await syncOwned(context, pool);
       fail('WEAVE_POOL_NOT_FOUND', `there is no address pool ${pool}`);
     }
-    context.host.commit(cellsAsOwned(state, pool, owned));
+    const fitting = await withoutMisfits(context, pool, owned);
+    if (!state.pools.has(pool)) continue;
+    recordOwned(context, pool, fitting);
     if (hasRoom(context, needed)) return undefined;
-    const free = sizeOf(within) === 1n ? freeAround(context, needed, owned) : freeInside(context, needed, owned, tries);
-    if (!free) return owned;
+    const find = sizeOf(within) === 1n ? freeAround : freeInside;
+    const free = find(context, needed, fitting, tries);
+    if (!free) return fitting;
     await take(context, pool, free);
   }
   throw unreachable(`${needed.message}: other hosts were faster, again and again`);
@@ -73,8 +76,13 @@ function hasRoom({ host: { state } }: Context, { pool, within, except }: CellNee
 
 /** The cell around one address, when nobody owns it. */
 function freeAround({ host }: Context, { pool, within }: CellNeeded, owned: readonly Owned[]): Cidr | undefined {
-  const cell = cellOf(host.state.poolIndex(pool), within);
-  return owned.some((o) => contains(o.cell, within) || formatCidr(o.cell) === formatCidr(cell)) ? undefined : cell;
+  const index = host.state.poolIndex(pool);
+  const cell = cellOf(index, within);
+  const isBusy = (o: Owned) =>
+    contains(o.cell, within) ||
+    formatCidr(o.cell) === formatCidr(cell) ||
+    (!fits(index, o.cell) && overlaps(o.cell, cell));
+  return owned.some(isBusy) ? undefined : cell;
 }
 
 /** The lowest; after each time that somebody was faster, one that others do not go for as well. */
@@ -91,7 +99,8 @@ function freeInside(
   const others = context.settlesAt > 0 ? addressesElsewhere(context, pool) : [];
   for (const text of others) busy.add(formatCidr(cellOf(index, cidr(text))));
   const spread = tries === 0 ? 0 : Number.parseInt(state.self.slice(0, 6), 16) % 4 ** Math.min(tries, 6);
-  return freeCell(index, within, busy, spread);
+  const misfits = owned.map(({ cell }) => cell).filter((cell) => !fits(index, cell));
+  return freeCell(index, within, busy, { skip: spread, misfits });
 }
 
 const addressesElsewhere = ({ host: { state } }: Context, pool: string): string[] =>
@@ -99,13 +108,6 @@ const addressesElsewhere = ({ host: { state } }: Context, pool: string): string[
     .endpointsOf(state.networkOfPool(pool)?.id ?? '')
     .filter(({ peer }) => peer !== state.self)
     .flatMap(({ addresses }) => addresses.filter((text) => contains(state.poolIndex(pool).cidr, cidr(text))));
-
-/** From now on something of this pool may be this host's, of which it has no record yet. */
-function expectCells({ host, host: { state } }: Context, pool: string): void {
-  const { cells, cidr: whole } = state.poolIndex(pool);
-  const record = { pool, cidr: formatCidr(whole), leaving: true } as const;
-  if (cells.length === 0) host.commit([{ table: 'cell', id: cellId(pool, record.cidr), record }]);
-}
 
 /** Somebody may be faster; whoever asks looks again, also at what earlier owners gave away of it. */
 async function take(context: Context, pool: string, cell: Cidr): Promise<void> {

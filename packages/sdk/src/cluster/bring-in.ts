@@ -14,8 +14,8 @@ import {
   usedOfOthers,
 } from '@weave/core';
 import { type Context, commitAsMember } from './context.ts';
-import { peerIn } from './entries.ts';
-import { type Owned, ownersOf } from './owned.ts';
+import { type Owned, peerIn } from './entries.ts';
+import { ownersOf } from './owned.ts';
 
 /* Addresses that a host which joins has in use: they become its own there, or it is not let in. */
 

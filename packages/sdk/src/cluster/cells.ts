@@ -2,7 +2,6 @@ import {
   address,
   type Cidr,
   cellOf,
-  cellsAsOwned,
   cellsInUse,
   formatAddress,
   formatCidr,
@@ -11,11 +10,13 @@ import {
   usedOfOthers,
 } from '@weave/core';
 import { type Context, commitAsMember } from './context.ts';
+import type { Owned } from './entries.ts';
 import { giveUp } from './give-up.ts';
-import { ownersOf, releaseCells } from './owned.ts';
+import { ownersOf, recordOwned, releaseCells, withoutMisfits } from './owned.ts';
+import { giftNotice } from './wishes.ts';
 
-/** So many with their conditions fit into one transaction. Whoever has more of a cell gives those up. */
-const GIVEN = 50;
+/** So many, with a condition and a notice each, fit into one transaction. Whoever has more of a cell gives those up. */
+const GIVEN = 40;
 
 /** Makes directory and records agree on which cells are this host's, after a gap; what is lost is given up. */
 export async function syncCells(context: Context): Promise<void> {
@@ -29,23 +30,36 @@ export async function syncCells(context: Context): Promise<void> {
 }
 
 async function syncPool(context: Context, pool: string): Promise<void> {
-  const {
-    host,
-    host: { state },
-  } = context;
-  let owned = await ownersOf(context, pool);
+  const { state } = context.host;
+  const listed = await reclaimed(context, pool);
   if (!state.pools.has(pool)) return;
-  const owners = new Map(owned.map(({ cell, peer }) => [formatCidr(cell), peer]));
-  const wanted = [...state.poolIndex(pool).cells, ...cellsInUse(state, pool)].filter((c) => !owners.has(formatCidr(c)));
-  for (const cell of wanted) await takeBack(context, pool, cell, owners);
-  if (wanted.length > 0) owned = await ownersOf(context, pool);
+  const owned = await withoutMisfits(context, pool, listed);
   if (!state.pools.has(pool)) return;
-  host.commit(cellsAsOwned(state, pool, owned));
+  recordOwned(context, pool, owned);
   const lost = usedOfOthers(state, pool, owned);
   if (lost.length === 0) return;
   await giveUp(context, { pool, addresses: new Set(lost.map(formatAddress)) });
   // What was in the way of it is gone.
-  if (state.pools.has(pool)) host.commit(cellsAsOwned(state, pool, owned));
+  if (state.pools.has(pool)) recordOwned(context, pool, owned);
+}
+
+/** How often others may do the same at the same time. */
+const TRIES = 10;
+
+/** Who owns a pool's cells, once what is nobody's and was this host's is its own again. */
+async function reclaimed(context: Context, pool: string): Promise<Owned[]> {
+  const { state } = context.host;
+  for (let tries = 0; ; tries++) {
+    const owned = await ownersOf(context, pool);
+    if (!state.pools.has(pool)) return owned;
+    const index = state.poolIndex(pool);
+    const owners = new Map(owned.map(({ cell, peer }) => [formatCidr(cell), peer]));
+    const isNobodys = (cell: Cidr) => ![cell, cellOf(index, cell)].some((each) => owners.has(formatCidr(each)));
+    const lost = [...index.cells, ...cellsInUse(state, pool)].filter(isNobodys);
+    if (lost.length === 0 || tries === TRIES) return owned;
+    // Another host that came back too may have taken what it was given of it: then that is looked at again.
+    for (const cell of lost) await takeBack(context, pool, cell, owners);
+  }
 }
 
 /**
@@ -75,10 +89,11 @@ async function takeBack(
     .filter(({ text }) => !owners.has(text))
     .slice(0, GIVEN)
     .map(({ text, value }) => ({ key: keyOf(text), value }));
-  const writes = [mine, ...given];
+  const taken = [mine, ...given];
+  const notices = [...new Set(given.map(({ value }) => value))].map((peer) => giftNotice(context, peer, pool));
   await commitAsMember(
     context,
-    writes.map(({ key }) => ({ key, revision: 0 })),
-    writes,
+    taken.map(({ key }) => ({ key, revision: 0 })),
+    [...taken, ...notices],
   );
 }

@@ -62,7 +62,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { timers = realTimers, reclaimAfterMs = DAY_MS, founds = true } = options;
   const { state } = host;
   const context: Context = {
-    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set() },
+    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), asking: new Map() },
     listens: false,
     disagrees: () => void session.step(),
     missed: () => session.missed(),
@@ -126,7 +126,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
     },
     async rebuild() {
       if (!state.cluster) fail('WEAVE_NOT_CLUSTERED', 'this host belongs to no cluster');
-      await beginCluster(context, state.cluster);
+      await beginCluster(context, state.cluster, 'anew');
       await session.step();
     },
     async tell(changed) {

@@ -1,5 +1,5 @@
 import type { Condition, Directory, News, Write } from '@weave/core';
-import { isWeaveError, keys, WeaveError } from '@weave/core';
+import { isWeaveError, keys, TRANSACTION_CHARACTERS, WeaveError } from '@weave/core';
 import type { Carry, Host } from '../host.ts';
 import type { Timers } from './timers.ts';
 
@@ -15,6 +15,8 @@ export interface Context {
   settlesAt: number;
   /** Hosts that were heard of within the last seconds. */
   readonly alive: Set<string>;
+  /** Pools of which other hosts are asked for something, and by how many verbs: it may come at any time. */
+  readonly asking: Map<string, number>;
   /** Whether anything was heard of hosts since the start: before that nothing is known of who is alive. */
   listens: boolean;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */
@@ -102,13 +104,17 @@ export function followAsMember(context: Context, prefix: string, tell: (news: Ne
 /** How long what could not be recorded waits to be told again. */
 const TELL_MS = 2000;
 
-/** What other hosts did is so here too: soon, where this host's disk is full now. */
-export function learn(context: Context, carry: Carry): void {
+/** What other hosts did is so here too; false: not yet, as where this host's disk is full now. */
+export async function learn(context: Context, carry: Carry): Promise<boolean> {
   const { host, timers } = context;
-  host.follow(carry).catch((error: unknown) => {
+  try {
+    await host.follow(carry);
+    return true;
+  } catch (error) {
     host.log('error', 'what other hosts did could not be recorded', { error: String(error) });
     timers.after(TELL_MS, context.missed);
-  });
+    return false;
+  }
 }
 
 /** Until every host that can has come to a directory made anew. */
@@ -132,8 +138,19 @@ export async function inStep(context: Context): Promise<void> {
 export const unreachable = (what: string): WeaveError => new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', what);
 
 /** In parts that fit into one transaction, beside a few conditions. */
-export function* chunks<T>(list: readonly T[], size = 100): Generator<T[]> {
-  for (let at = 0; at < list.length; at += size) yield list.slice(at, at + size);
+export function* chunks<T extends { value?: string | null } | string>(list: readonly T[], size = 100): Generator<T[]> {
+  let part: T[] = [];
+  let length = 0;
+  for (const each of list) {
+    const more = typeof each === 'string' ? 0 : (each.value?.length ?? 0);
+    if (part.length === size || (part.length > 0 && length + more > TRANSACTION_CHARACTERS / 2)) {
+      yield part;
+      [part, length] = [[], 0];
+    }
+    part.push(each);
+    length += more;
+  }
+  if (part.length > 0) yield part;
 }
 
 export const isThere = <T extends { key: string }>(entries: readonly T[], key: string): T | undefined =>

@@ -1,5 +1,4 @@
 import {
-  address,
   type Change,
   type Condition,
   dropNetwork,
@@ -13,9 +12,11 @@ import {
   type Network,
   type News,
   nameInKey,
+  parseAddress,
   WeaveError,
   type Write,
 } from '@weave/core';
+import { inBackground } from '../log.ts';
 import { type Context, commitAsMember, followAsMember, isThere, learn, listAsMember, unreachable } from './context.ts';
 import { endpointIn, networkIn, poolIn } from './entries.ts';
 
@@ -28,8 +29,8 @@ export const definitionsIn = (entries: readonly Entry[]) => ({
 export function createDefinitions(context: Context) {
   const { host } = context;
   const { state } = host;
-  /** The guard's revision that our records are as of. */
-  let guard = 0;
+  /** The guard's revision that our records are as of; undefined where some could not be recorded. */
+  let guard: number | undefined = 0;
   /** What was listed is as of it: news from before are old. */
   let asOf = 0;
 
@@ -38,18 +39,23 @@ export function createDefinitions(context: Context) {
     context.disagrees();
   }
 
-  function tell(news: News): void {
+  async function tell(news: News): Promise<void> {
     if (news.kind === 'all') asOf = news.revision;
     else if (news.revision <= asOf) return;
-    learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
-    guard = isThere(news.entries, keys.guard)?.revision ?? (news.kind === 'all' ? 0 : guard);
+    if (news.kind === 'all') guard = 0;
+    if (guard !== undefined) guard = isThere(news.entries, keys.guard)?.revision ?? guard;
+    const isKnown = await learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
+    // Nothing is decided without what it says, until all is told again.
+    if (!isKnown) guard = undefined;
   }
 
-  function learnAll(entries: readonly Entry[], gone: Change[]): void {
-    const changes = [...gone, ...learnDefinitions(state, definitionsIn(entries))];
-    if (changes.length === 0) return;
-    const networks = changes.filter(({ table }) => table === 'network').map(({ id }) => id);
-    learn(context, { changes, networks });
+  async function learnAll(entries: readonly Entry[], gone: Change[]): Promise<boolean> {
+    const networksOf = (changes: readonly Change[]) => changes.filter((c) => c.table === 'network').map(({ id }) => id);
+    const record = (changes: readonly Change[]) =>
+      changes.length === 0 || learn(context, { changes, networks: networksOf(changes) });
+    // What is gone first: another network may have its pool by now. Recorded at once, before anything is waited for.
+    const recorded = [record(gone), record(learnDefinitions(state, definitionsIn(entries)))];
+    return (await Promise.all(recorded)).every(Boolean);
   }
 
   function missingFrom(entries: readonly Entry[]): Change[] {
@@ -75,12 +81,21 @@ export function createDefinitions(context: Context) {
     return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }
 
-  const refresh = async () => tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+  async function refresh(): Promise<void> {
+    await tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+    if (guard === undefined)
+      fail('WEAVE_STORE_FAILED', 'what other hosts made of the networks cannot be recorded here');
+  }
 
   const definitions = {
     /** What was recorded by a process before, or is in use here and was removed, is not compared yet. */
     unsure: true,
-    follow: () => followAsMember(context, keys.definitions, tell),
+    follow: () =>
+      followAsMember(
+        context,
+        keys.definitions,
+        (news) => void inBackground(host.log, 'news of networks could not be understood', () => tell(news)),
+      ),
     /** False: another host was faster, and the decision has to be taken anew. */
     async define(changes: readonly Change[]): Promise<boolean> {
       const network = changes.find((c) => c.table === 'network' && c.record !== null)?.record as Network | undefined;
@@ -90,6 +105,10 @@ export function createDefinitions(context: Context) {
             ? `network ${network.name} cannot be made known to the other hosts: the directory does not answer`
             : 'networks cannot be changed: the directory does not answer',
         );
+      if (guard === undefined) {
+        await refresh();
+        return false;
+      }
       const removed = changes.flatMap((c) => (c.table === 'network' && c.record === null ? c.id : []));
       const when: Condition[] = [
         { key: keys.guard, revision: guard },
@@ -112,7 +131,7 @@ export function createDefinitions(context: Context) {
         return false;
       }
       // Others' later changes were told before this answer came: they count, and are asked for again.
-      if (guard > done) context.missed();
+      if (guard === undefined || guard > done) context.missed();
       else guard = done;
       return true;
     },
@@ -150,7 +169,10 @@ async function unclaimed(context: Context, changes: readonly Change[]): Promise<
     // First what is rewritten with each: what is claimed from now on moves it.
     const mark = isThere((await directory.list(keys.claimed(id))).entries, keys.claimed(id));
     const { entries } = await directory.list(keys.claims(id));
-    const taken = entries.find(({ key }) => state.subnetOf(record as Network, address(nameInKey(key))));
+    const taken = entries.find(({ key }) => {
+      const claimed = parseAddress(nameInKey(key));
+      return claimed && state.subnetOf(record as Network, claimed);
+    });
     if (taken)
       fail(
         'WEAVE_ADDRESS_IN_USE',

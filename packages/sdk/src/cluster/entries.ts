@@ -1,6 +1,8 @@
 import {
   address,
+  type Cidr,
   cidr,
+  cidrInKey,
   contains,
   covers,
   type Endpoint,
@@ -29,7 +31,7 @@ const PEER = /^[0-9a-f]{32}$/;
 const PeerId = Type.String({ pattern: PEER.source });
 const PoolId = Type.String({ format: 'pool' });
 /** An address with its prefix length. */
-const Cidr = Type.String({ format: 'cidr' });
+const Addr = Type.String({ format: 'cidr' });
 const Block = Type.String({ format: 'subnet' });
 const Ip = Type.String({ format: 'address' });
 /** A station's: neither of a group, nor the one that is for whatever is flooded. */
@@ -82,7 +84,7 @@ const schemas = {
     network: Id,
     peer: PeerId,
     // None, of a bridge.
-    addresses: Type.Array(Cidr, { maxItems: 256 }),
+    addresses: Type.Array(Addr, { maxItems: 256 }),
     mac: Mac,
     owner: Owner,
     container: Type.Optional(Type.Object({ id: Id, name: Text })),
@@ -99,6 +101,8 @@ const schemas = {
     address: Type.Optional(Ip),
     within: Type.Optional(Block),
     denied: Type.Optional(Type.String({ maxLength: 500 })),
+    /** Nothing is asked: something of the pool is that host's, which it may not know. */
+    given: Type.Optional(Type.Literal(true)),
   }),
 } satisfies Record<string, TSchema>;
 
@@ -154,6 +158,19 @@ function isAsked({ pool }: Wish, key: string): boolean {
   const [, , , owner = '', asks = ''] = key.split('/');
   const [peer = ''] = asks.split('.');
   return PEER.test(peer) && key === keys.wish(owner, peer, pool);
+}
+
+/** Who owns a cell, as the directory has it. */
+export interface Owned {
+  cell: Cidr;
+  peer: string;
+  entry: Entry;
+}
+
+/** Of any pool: what fits into one is for who knows it to say. */
+export function cellIn(entry: Entry): Owned | undefined {
+  const text = cidrInKey(entry.key);
+  return isSubnet(text) && PEER.test(entry.value) ? { cell: cidr(text), peer: entry.value, entry } : undefined;
 }
 
 export const clusterIn = reader<Static<typeof schemas.cluster>>('cluster', (_, key) => key === keys.cluster);

@@ -2,8 +2,7 @@ import {
   type Arrival,
   admitted,
   type Change,
-  cidr,
-  formatAddress,
+  dropNetwork,
   hashId,
   keys,
   learnDefinitions,
@@ -16,7 +15,6 @@ import type { Claims } from './claims.ts';
 import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn } from './entries.ts';
-import { giveUp } from './give-up.ts';
 import { withdraw } from './leave.ts';
 import { undefine } from './undefine.ts';
 
@@ -24,22 +22,29 @@ import { undefine } from './undefine.ts';
 export interface There {
   id: string;
   incarnation: string;
+  /** Who made the directory anew a moment ago: nobody new is let in until all who are of it had time to come back. */
+  settling?: string;
 }
 
 /** Undefined when it is empty. */
 export async function clusterThere({ directory }: Context): Promise<There | undefined> {
   const { entries } = await directory.list(keys.cluster);
   const entry = isThere(entries, keys.cluster);
-  return entry && clusterIn(entry);
+  const cluster = entry && clusterIn(entry);
+  const settling = isThere(entries, keys.settling)?.value;
+  return cluster && { ...cluster, ...(settling === undefined ? {} : { settling }) };
 }
 
-/** Begins a cluster in an empty directory; answers the one that is there then. */
-export async function beginCluster(context: Context, id: string): Promise<There> {
+/** Begins a cluster in an empty directory, `anew` where there was one; answers the one that is there then. */
+export async function beginCluster(context: Context, id: string, how?: 'anew'): Promise<There> {
   const { directory, host } = context;
   const ours = { id, incarnation: hashId('directory', host.state.self, String(host.clock())).slice(0, 16) };
   await directory.commit({
     when: [{ key: keys.cluster, revision: 0 }],
-    writes: [{ key: keys.cluster, value: JSON.stringify(ours) }],
+    writes: [
+      { key: keys.cluster, value: JSON.stringify(ours) },
+      ...(how === 'anew' ? [{ key: keys.settling, value: host.state.self, leased: true } as const] : []),
+    ],
   });
   return (await clusterThere(context)) ?? ours;
 }
@@ -98,22 +103,29 @@ export async function joinCluster(context: Context, there: There | undefined, cl
     await mustBeNobodys(context);
     await claims.mustBeNobodys();
     await shareDefinitions(context, 'first', told);
-    // Until nothing is taken outside: what comes meanwhile comes as to a host that is alone.
-    while (!cluster || outside(host.state).length > 0 || claims.missing().length > 0) {
+    do {
       await takeCells(context);
       await claims.take();
       // The others come once what is here has its addresses.
       cluster ??= await beginCluster(context, hashId('cluster', host.state.self).slice(0, 16));
-    }
+    } while (!(await belongWithAll(context, cluster, claims, told)));
   } catch (error) {
     forgetCells(context);
     await undefine(context, told).catch(() => undefined);
     await withdraw(context).catch(() => undefined);
     throw error;
   }
-  belong(context, cluster);
   return cluster;
 }
+
+/** What came meanwhile came as to a host that is alone: it has to be the cluster's too, or this one is not of it yet. */
+const belongWithAll = (context: Context, cluster: There, claims: Claims, told: string[]): Promise<boolean> =>
+  context.host.inTurn('networks', async () => {
+    while (!(await tryShare(context, 'first', told)));
+    const isAll = outside(context.host.state).length === 0 && claims.missing().length === 0;
+    if (isAll) belong(context, cluster);
+    return isAll;
+  });
 
 /** This host is of that cluster from now on, and in step with that directory of it. */
 export function belong({ host }: Context, { id: cluster, incarnation }: There): void {
@@ -164,12 +176,19 @@ async function tryShare(context: Context, arrival: Arrival, keysTold: string[]):
   return lost.length === 0;
 }
 
-/** Another network has what this one was made of. */
-async function cutOff(context: Context, network: string): Promise<void> {
-  const { state } = context.host;
+/** Another network has what this one was made of: it goes here, with what an engine still knows of it. */
+async function cutOff({ host }: Context, network: string): Promise<void> {
+  const { state } = host;
   const own = state.endpointsOf(network).filter(({ peer }) => peer === state.self);
-  const addresses = new Set(own.flatMap((e) => e.addresses.map((text) => formatAddress(cidr(text)))));
-  await giveUp(context, { network, addresses });
+  await host.carryOut({
+    changes: dropNetwork(state, network),
+    networks: [network],
+    endpoints: own.map(({ id }) => id),
+  });
+  for (const { id, container, addresses } of own) {
+    const of = container?.name ?? id.slice(0, 12);
+    host.log('error', 'its network was given up for another one: it is cut off', { container: of, addresses });
+  }
 }
 
 const ids = (changes: readonly Change[], table: string) => changes.filter((c) => c.table === table).map(({ id }) => id);

@@ -25,7 +25,7 @@ export function createMembers(context: Context) {
       ...changed.map((peer: Peer): Change => ({ table: 'peer', id: peer.id, record: peer })),
       ...gone.map((id): Change => ({ table: 'peer', id, record: null })),
     ];
-    if (changes.length > 0) learn(context, { changes });
+    if (changes.length > 0) void learn(context, { changes });
   }
 
   function liveness(news: News): void {
@@ -57,7 +57,7 @@ export function createMembers(context: Context) {
       ...gone.map((id): Change => ({ table: 'endpoint', id, record: null })),
       ...changed.map((e): Change => ({ table: 'endpoint', id: e.id, record: e })),
     ];
-    if (changes.length > 0) learn(context, { changes });
+    if (changes.length > 0) void learn(context, { changes });
   }
 
   /** Whether it is what an endpoint of another host is known from. */
@@ -98,7 +98,7 @@ export function createMembers(context: Context) {
 
   function forget(network: string): void {
     const changes = remotesOn(network).map((id): Change => ({ table: 'endpoint', id, record: null }));
-    if (changes.length > 0) learn(context, { changes });
+    if (changes.length > 0) void learn(context, { changes });
   }
 
   /** The network whose following a change may begin or end. */

@@ -45,7 +45,7 @@ export function createNames(context: Context) {
         .filter((record) => !isSame(state.names.get(nameId(record)), record))
         .map((record): Change => ({ table: 'name', id: nameId(record), record })),
     ];
-    if (changes.length > 0) learn(context, { changes });
+    if (changes.length > 0) void learn(context, { changes });
   }
 
   return {

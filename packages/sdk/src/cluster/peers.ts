@@ -1,6 +1,7 @@
-import { cidr, cidrInKey, fail, isWeaveError, keys, nameInKey, type Peer, sizeOf, type Write } from '@weave/core';
+import { cidr, type Entry, fail, isWeaveError, keys, nameInKey, type Peer, sizeOf, type Write } from '@weave/core';
 import type { PoolUse } from '../weave.ts';
 import { type Context, chunks, isThere, unreachable } from './context.ts';
+import { cellIn } from './entries.ts';
 
 /** Who holds what of each pool. */
 export async function poolUses(context: Context): Promise<PoolUse[]> {
@@ -29,7 +30,7 @@ export async function poolUses(context: Context): Promise<PoolUse[]> {
 async function everyCell({ directory }: Context, pool: string) {
   try {
     const { entries } = await directory.list(keys.cells(pool));
-    return entries.map(({ key, value }) => ({ cell: cidr(cidrInKey(key)), peer: value }));
+    return entries.flatMap((entry) => cellIn(entry) ?? []);
   } catch (error) {
     if (isWeaveError(error) && error.code === 'WEAVE_DIRECTORY_UNREACHABLE') return undefined;
     throw error;
@@ -103,7 +104,12 @@ export async function clearAfter({ directory }: Context, peer: string): Promise<
     const writes = part.map(({ key }): Write => ({ key, value: null }));
     if ((await directory.commit({ when, writes })) === undefined) return '0';
   }
-  return String(owned.reduce((sum, { key }) => sum + sizeOf(cidr(cidrInKey(key))), 0n));
+  return String(owned.reduce((sum, entry) => sum + sizeOfCell(entry), 0n));
+}
+
+function sizeOfCell(entry: Entry): bigint {
+  const owned = cellIn(entry);
+  return owned ? sizeOf(owned.cell) : 0n;
 }
 
 /** The pools of a network in which this host has no addresses of its own. */

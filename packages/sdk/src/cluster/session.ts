@@ -1,17 +1,18 @@
-import { type Arrival, fail, isWeaveError, SELF } from '@weave/core';
+import { type Arrival, fail, isWeaveError, keys, SELF } from '@weave/core';
 
 import { syncCells } from './cells.ts';
 import type { Claims } from './claims.ts';
-import type { Context } from './context.ts';
+import { type Context, unreachable } from './context.ts';
 import type { Definitions } from './definitions.ts';
 import { belong, clusterThere, joinCluster, register, shareDefinitions, type There } from './join.ts';
 import type { Members } from './members.ts';
 import type { Names } from './names.ts';
+import { expectCells } from './owned.ts';
 import type { Publisher } from './publish.ts';
 import { answerWishes, withdrawWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
-/** How often it is looked whether the host that begins a cluster has brought in what it has. */
+/** How often it is looked whether those who are of a cluster have brought in what they have. */
 const FOUNDING_MS = 100;
 /** By then every host that can has told a directory made anew what is its own. */
 const SETTLE_MS = 5000;
@@ -45,7 +46,10 @@ export function createSession({ founds, context, claims, definitions, members, p
     const there = await clusterThere(context);
     if (state.cluster) await comeBack(there, state.cluster);
     else await join(there);
-    if (stale && timers.now() >= context.settlesAt) follow();
+    if (timers.now() >= context.settlesAt) {
+      if (there?.settling === state.self) await directory.commit({ writes: [{ key: keys.settling, value: null }] });
+      if (stale) follow();
+    }
     await claims.resync();
     await publisher.resync();
     await names.resync();
@@ -53,12 +57,17 @@ export function createSession({ founds, context, claims, definitions, members, p
 
   async function join(there: There | undefined): Promise<void> {
     let found = there;
-    while (!found && !founds && context.reachable && !closed) {
+    const mustWait = () => (found ? found.settling !== undefined : !founds);
+    while (mustWait() && context.reachable && !closed) {
       await new Promise<void>((over) => timers.after(FOUNDING_MS, over));
       found = await clusterThere(context);
     }
+    if (mustWait()) throw unreachable('the hosts of the cluster have not brought in what they have');
     const { id } = await joinCluster(context, found, claims);
     log('info', 'joined a cluster', { cluster: id });
+    // What was its own before its records were lost, also where nothing uses it.
+    for (const pool of state.pools.keys()) expectCells(context, pool);
+    await syncCells(context);
   }
 
   async function comeBack(there: There | undefined, ours: string): Promise<void> {
@@ -67,7 +76,8 @@ export function createSession({ founds, context, claims, definitions, members, p
     if (there.id !== ours)
       fail('WEAVE_JOIN_REFUSED', `this host belongs to cluster ${ours}, and the directory to cluster ${there.id}`);
     const isAnew = there.incarnation !== state.selves.get(SELF)?.incarnation;
-    if (isAnew) settle();
+    // Or a session of this host before this one has begun to wait.
+    if (isAnew || (there.settling !== undefined && context.settlesAt === 0)) settle();
     await register(context);
     // Otherwise what was missed is told.
     if (isAnew || definitions.unsure) await share(isAnew ? 'anew' : 'again');

@@ -18,8 +18,8 @@ import {
 } from '@weave/core';
 import { inBackground } from '../log.ts';
 import { type Context, chunks, commitAsMember, isThere, listAsMember } from './context.ts';
-import { type Wish, wishIn } from './entries.ts';
-import type { Owned } from './owned.ts';
+import { type Owned, type Wish, wishIn } from './entries.ts';
+import { expectCells, syncOwned } from './owned.ts';
 
 /** How long an owner has to answer: one that is dead or cut off never does. */
 const ANSWER_MS = 2000;
@@ -84,7 +84,8 @@ async function ask(context: Context, owner: string, wanted: Wish): Promise<strin
  */
 export async function withdrawWishes(context: Context): Promise<void> {
   const { entries } = await listAsMember(context, keys.allWishes);
-  const own = entries.filter(({ key }) => nameInKey(key).startsWith(`${context.host.state.self}.`));
+  const isOwn = ({ key }: Entry) => nameInKey(key).startsWith(`${context.host.state.self}.`);
+  const own = entries.filter((entry) => isOwn(entry) && !wishIn(entry)?.given);
   for (const part of chunks(own.map(({ key }): Write => ({ key, value: null }))))
     await commitAsMember(context, [], part);
 }
@@ -101,7 +102,22 @@ export function answerWishes(context: Context): () => void {
 async function answer(context: Context, entry: Entry): Promise<void> {
   const wanted = wishIn(entry);
   if (!wanted || wanted.denied !== undefined) return;
-  await context.host.inTurn(`cells ${wanted.pool}`, () => give(context, entry, wanted));
+  const work = wanted.given ? () => accept(context, entry, wanted) : () => give(context, entry, wanted);
+  await context.host.inTurn(`cells ${wanted.pool}`, work);
+}
+
+/** Tells a host that something of a pool is its own: it did not ask, or gave up asking. */
+export const giftNotice = ({ host }: Context, peer: string, pool: string): Write => ({
+  key: keys.wish(peer, host.state.self, pool),
+  value: JSON.stringify({ pool, given: true } satisfies Wish),
+  leased: true,
+});
+
+async function accept(context: Context, { key, revision }: Entry, { pool }: Wish): Promise<void> {
+  // Should that fail, it is looked for after the gap.
+  if (context.host.state.pools.has(pool)) expectCells(context, pool);
+  await syncOwned(context, pool);
+  await commitAsMember(context, [{ key, revision }], [{ key, value: null }]);
 }
 
 /** Given up here before the directory says so: nothing is handed out of it any more. */
@@ -119,6 +135,8 @@ async function give(context: Context, entry: Entry, wanted: Wish): Promise<void>
   if (!gift) return deny(context, entry, wanted, addr ? holder(context, pool, addr) : 'its containers, all of it');
   const undo = state.inverse(gift.changes);
   host.commit(gift.changes);
+  // Should it not be known in the end whether it was given.
+  expectCells(context, pool);
   // What had it a moment ago is out of the kernel then, or back in the records as the kernel refused.
   await datapath.apply([[]]);
   if (!state.pools.has(pool)) return;

@@ -1,4 +1,14 @@
-import { adoptNetwork, createNetwork, forgetNetwork, growNetwork, removeNetwork, unbindNetwork } from '@weave/core';
+import {
+  adoptNetwork,
+  type Change,
+  createNetwork,
+  forgetNetwork,
+  growNetwork,
+  type Network,
+  removeNetwork,
+  takenIn,
+  unbindNetwork,
+} from '@weave/core';
 import type { Host } from '../host.ts';
 import type { Weave } from '../weave.ts';
 import { hostRoutes } from './pools.ts';
@@ -19,6 +29,12 @@ export function networkVerbs(host: Host): Weave['networks'] {
       (decided) => host.carryOut({ changes: decided.changes, networks: [network.id] }),
     );
   }
+
+  /** Who is on it may have come and gone while the other hosts were asked. */
+  const asOfNow = (grown: Network, changes: readonly Change[]): Change[] => [
+    ...changes.filter(({ table }) => table !== 'endpoint'),
+    ...takenIn(state, state.networks.get(grown.id) ?? grown, grown),
+  ];
 
   return {
     create: (spec) =>
@@ -41,7 +57,7 @@ export function networkVerbs(host: Host): Weave['networks'] {
       host.define(
         async () => () => growNetwork(state, idOrName, subnet, host.clock()),
         async ({ network, changes }) => {
-          if (changes.length > 0) await host.carryOut({ changes, networks: [network.id] });
+          if (changes.length > 0) await host.carryOut({ changes: asOfNow(network, changes), networks: [network.id] });
           return network;
         },
       ),

@@ -68,7 +68,7 @@ export async function createWorld(seed: number): Promise<World> {
         ...{ virtual, directory, reclaimAfterMs: RECLAIM_MS },
         changed: world.judge.look,
         log(on, message, fields) {
-          if (message.startsWith('its addresses were given')) world.judge.gaveUp(on, fields);
+          if (message.endsWith('it is cut off')) world.judge.gaveUp(on, fields);
           note(`${on.name} log: ${message} ${JSON.stringify(fields)}`);
         },
       }),

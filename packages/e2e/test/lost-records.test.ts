@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import tap, { test } from 'tap';
+import { createLab, type Host, killDaemon } from '../src/index.ts';
+
+const lab = await createLab({ hosts: 2, docker: false });
+tap.teardown(() => lab.dispose());
+const [a, b] = lab.hosts as [Host, Host];
+
+const launch = (host: Host, ...args: string[]) => host.weave('launch', '--local', '--log-level', 'debug', ...args);
+const attach = async (host: Host, name: string) => {
+  await host.exec(['ip', 'netns', 'add', name]);
+  return (await host.weave('attach', `/run/netns/${name}`)).trim().split(' ')[0]!;
+};
+const ping = async (host: Host, from: string, to: string) =>
+  (await host.exec(['ip', 'netns', 'exec', from, 'ping', '-n', '-c1', '-W1', to], { allowFail: true })).code === 0;
+const peers = async (host: Host) => (await host.weave('status', 'peers')).match(/^\S+\(h\d\)$/gm)?.sort();
+const etcds = async (host: Host) => (await host.exec('pgrep -x etcd', { allowFail: true })).stdout.trim();
+const inStep = async (host: Host) => {
+  const { cluster } = JSON.parse(await host.weave('status', '--json')) as {
+    cluster?: { id?: string; reachable: boolean; problem?: string };
+  };
+  return cluster?.id !== undefined && cluster.reachable && cluster.problem === undefined;
+};
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (const end = performance.now() + 60_000; !(await holds()); await sleep(200))
+    if (performance.now() > end) throw new Error(`it does not come to be that ${what}`);
+}
+
+test('a host of a cluster whose records are lost is the same one, with what it held', async (t) => {
+  await launch(a);
+  // So that it is the one that begins the cluster, and has its store.
+  const onA = await attach(a, 'w');
+  await launch(b, a.ip);
+  await b.weave('prime');
+  const onB = await attach(b, 'x');
+  await until('they reach each other', () => ping(a, 'w', onB));
+  const [known, etcd] = [await peers(a), await etcds(a)];
+  t.equal(known?.length, 2);
+
+  for (const host of [b, a]) {
+    await killDaemon(host);
+    await host.exec('rm /var/lib/weave/weave.db*');
+    await launch(host);
+    await until('it is of its cluster', () => inStep(host));
+    t.ok(await ping(a, 'w', onB));
+    for (const each of lab.hosts) t.same(await peers(each), known);
+    await host.weave('check');
+  }
+  t.equal(await etcds(a), etcd, 'the store goes on as it was');
+  const late = [await attach(a, 'y'), await attach(b, 'z')];
+  t.equal(new Set([onA, onB, ...late]).size, 4);
+  await until('they reach each other', () => ping(a, 'y', late[1]!));
+  t.ok(await ping(b, 'x', onA));
+});
