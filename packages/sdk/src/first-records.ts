@@ -13,12 +13,13 @@ import {
   SWITCH,
 } from '@weave/core';
 
-/** What is stored, of this host, or of a new one. */
-export function loadState(store: HostStore): State {
+/** What is stored, of this host, or of a new one; `remembered`: which one it was, where that is known. */
+export function loadState(store: HostStore, remembered?: string): State {
   const records = store.load();
   const known = records.find((c) => c.table === 'self')?.record as Self | undefined;
   // Before there were others, the only peer was this host.
-  const self = known?.peer ?? records.find((c) => c.table === 'peer')?.id ?? randomBytes(16).toString('hex');
+  const first = records.find((c) => c.table === 'peer')?.id;
+  const self = known?.peer ?? first ?? remembered ?? randomBytes(16).toString('hex');
   const state = new State(self);
   state.apply(records);
   return state;

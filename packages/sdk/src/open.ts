@@ -21,6 +21,7 @@ import { identified, loadState, newPeer } from './first-records.ts';
 import { createHost, type Host } from './host.ts';
 import { leftoverRules } from './leftover-rules.ts';
 import type { Log } from './log.ts';
+import { peerOn } from './managed/peer.ts';
 import { RUN_DIR, STATE_DIR } from './paths.ts';
 import { recover } from './recover.ts';
 import type { SharingOptions } from './sharing.ts';
@@ -90,7 +91,7 @@ type Started = OpenOptions & Required<Pick<OpenOptions, 'datapath' | 'switchFilt
 
 async function start({ store, setAside }: OpenedStore, options: Started, log: Log): Promise<Weave> {
   const { datapath, switchFilter } = options;
-  const state = loadState(store);
+  const state = loadState(store, options.sharing?.managed && peerOn(options.stateDir ?? STATE_DIR));
   const clock = options.clock ?? Date.now;
   const events = createEvents();
   const firewall = options.firewall ?? hostFirewall();

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { asWeaveError, type Change, type Directory, HOST, WeaveError } from '@weave/core';
+import { asWeaveError, type Change, type Directory, HOST, SELF, type State, WeaveError } from '@weave/core';
 import type { Cluster } from './cluster/cluster.ts';
 import { alone, moveTo } from './cluster/leave.ts';
 import { openEtcd } from './etcd/directory.ts';
@@ -41,6 +41,9 @@ export interface Sharing {
   note(changes: readonly Change[]): void;
   close(options: { leave: boolean }): Promise<void>;
 }
+
+/** Of a cluster in a store that hosts ran themselves: it ended with that. */
+const wasOnlyOne = (state: State) => state.peers.size === 1 && state.selves.get(SELF)?.store !== undefined;
 
 /** Begins to share: with a store as soon as there is one. `begin` makes the cluster of a directory. */
 export async function share(
@@ -112,8 +115,9 @@ export async function share(
     await inTurn(async () => {
       await company.cluster?.close({ leave: removed });
       company.cluster = undefined;
-      // What this host held may be the others' by now, and nothing goes from here to there.
-      if (removed && state.cluster) await host.follow({ changes: alone(state), networks: [...state.networks.keys()] });
+      // What this host held may be the others' by now, and nothing goes from here to there; or there were no others.
+      if (state.cluster && (removed || wasOnlyOne(state)))
+        await host.follow({ changes: alone(state), networks: [...state.networks.keys()] });
     });
   }
 

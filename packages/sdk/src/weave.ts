@@ -267,7 +267,10 @@ export interface Weave extends AsyncDisposable {
     targets(): Promise<ConnectTarget[]>;
     /** The paths to hosts that share a network with this one. */
     connections(): Promise<Connection[]>;
-    /** Makes a directory that was lost anew from what hosts know; the others follow by themselves. */
+    /**
+     * Makes a directory that was lost anew from what hosts know, and the store that they run for it where that was lost
+     * too; the others follow by themselves. WEAVE_INVALID_REQUEST where nothing of what they run is lost.
+     */
     rebuild(): Promise<void>;
   };
   readonly engine: {

@@ -164,13 +164,13 @@ async function killTest(t: Test, dir: string): Promise<void> {
     lines.on('line', (line) => {
       last = Number(line);
     });
-    await once(lines, 'line');
+    const ends = Promise.all([once(child, 'close'), once(lines, 'close')]);
+    await Promise.race([once(lines, 'line'), ends]);
     if (round === 0) t.throws(() => openStore(path), { code: 'WEAVE_STORE_LOCKED' }, 'another process has it');
     await delay(Math.random() * 100);
-    const ends = Promise.all([once(child, 'close'), once(lines, 'close')]);
     child.kill('SIGKILL');
-    const [[, signal]] = await ends;
-    t.equal(signal, 'SIGKILL');
+    const [[code, signal]] = await ends;
+    t.equal(signal, 'SIGKILL', `it did not end by itself, with ${code}`);
     const { store, setAside } = openStore(path);
     const found = new Set(addressesIn(store));
     store.close();

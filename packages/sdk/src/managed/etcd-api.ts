@@ -48,7 +48,7 @@ export function etcdApi(endpoints: () => readonly string[], credentials: Credent
   let closed = false;
 
   async function on<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
-    let why: unknown = new Error('no endpoint is known');
+    let [why, where]: [unknown, string] = [new Error('no endpoint is known'), ''];
     for (const endpoint of [...endpoints()].sort((a, b) => Number(b === last) - Number(a === last))) {
       if (closed) break;
       try {
@@ -57,12 +57,11 @@ export function etcdApi(endpoints: () => readonly string[], credentials: Credent
         return answer;
       } catch (error) {
         if (error instanceof Refused) throw error;
-        why = error;
+        [why, where] = [error, ` at ${endpoint}`];
       }
     }
-    throw new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', `the cluster’s etcd: ${(why as Error).message}`, {
-      cause: why,
-    });
+    const message = `the cluster’s etcd${where}: ${(why as Error).message}`;
+    throw new WeaveError('WEAVE_DIRECTORY_UNREACHABLE', message, { cause: why });
   }
 
   const call = (path: string, body: object) => on((endpoint) => post(agent, `${endpoint}/v3/${path}`, body));
@@ -166,7 +165,7 @@ function post<T>(agent: Agent, url: string, body: object): Promise<T> {
         reject(error);
       }
     });
-    sent.once('error', reject);
+    sent.once('error', (error) => reject(signal.aborted ? new Error('it does not answer') : error));
     sent.end(JSON.stringify(body));
   });
 }

@@ -87,6 +87,7 @@ export interface EtcdProcess {
 }
 
 const LOOK_MS = 1000;
+const LOOKS_PER_READ = 5;
 const AGAIN_MS = { first: 500, most: 15_000 };
 const SETTLED_MS = 60_000;
 
@@ -106,10 +107,11 @@ export function runEtcd(spec: EtcdSpec, log: Log): EtcdProcess {
     while (!over.signal.aborted) {
       const began = Date.now();
       running = (await takeOver(spec, log)) ?? start(spec, logFile);
-      while (!over.signal.aborted && isRunning(running)) {
+      for (let looks = 0; !over.signal.aborted && isRunning(running); looks++) {
         await delay(LOOK_MS, undefined, { signal: over.signal, ref: false }).catch(() => undefined);
-        readLog();
+        if (looks % LOOKS_PER_READ === 0) readLog();
       }
+      readLog();
       if (over.signal.aborted) return;
       pause = Date.now() - began > SETTLED_MS ? AGAIN_MS.first : Math.min(pause * 2, AGAIN_MS.most);
       log('warn', 'etcd ended, and is started again', { pid: running.pid, inMs: pause, log: logFile });
@@ -184,7 +186,6 @@ export async function endEtcds(folder: string): Promise<void> {
 /** One that a killed daemon left. */
 async function takeOver(spec: EtcdSpec, log: Log): Promise<Process | undefined> {
   for (const found of etcdsAt((dir) => dir === spec.dir)) {
-    if (!found.args.includes(`--name=${spec.name}`)) continue;
     if (lasting(found.args.slice(1)) === lasting(argumentsOf(spec))) {
       log('info', 'etcd runs already: taken over', { pid: found.pid });
       return found;

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { fail, isWeaveError } from '@weave/core';
+import { fail, isWeaveError, type WeaveError } from '@weave/core';
 import { loop } from './loop.ts';
 import { approach, createMembership, type Membership, type MembershipOptions } from './membership.ts';
 import type { Admission, News } from './messages.ts';
-import { type ClusterRecord, FIRST, newCluster, type PendingRecord } from './record.ts';
+import { type ClusterRecord, epochAfter, FIRST, newCluster, type PendingRecord } from './record.ts';
 
 export interface LifeOptions extends MembershipOptions {
   readonly password?: string | undefined;
@@ -26,6 +26,8 @@ const OUT_OF_SIGHT = 3;
  */
 export interface Life {
   readonly current: Membership | undefined;
+  /** Why this host is not yet, or did not come to be, of the cluster that another let it into. */
+  readonly hindrance: { readonly from: string; readonly error: WeaveError } | undefined;
   /** Whether the cluster's store answered when it was last asked. */
   readonly answered: boolean;
   /** A cluster that begins here. */
@@ -50,15 +52,24 @@ export function createLife(options: LifeOptions): Life {
   const { record } = shelf;
   let current = record.current && createMembership(record.current, options);
   let pendingSince = performance.now();
+  let hindrance: Life['hindrance'];
   /** Steps since the store has answered; it has not yet. */
   let unanswered = 1;
   let leaving = false;
   /** The store was begun anew, elsewhere. */
   let renewed: News | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** What sets up a membership anew, one at a time. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work);
+    turn = next.catch(() => undefined);
+    return next;
+  }
 
   async function drop({ cluster, end }: Membership): Promise<void> {
     await end();
-    current = record.current = undefined;
+    current = record.current = renewed = undefined;
     shelf.save();
     shelf.forget(cluster.id);
   }
@@ -74,6 +85,19 @@ export function createLife(options: LifeOptions): Life {
     current = createMembership(cluster, options);
   }
 
+  async function rebuild(): Promise<void> {
+    if (!current) fail('WEAVE_NOT_CLUSTERED', 'this host is of no cluster');
+    await current.mustBeLost();
+    if (renewed)
+      fail('WEAVE_INVALID_REQUEST', 'another host has just begun the cluster’s store anew', {
+        hint: 'Nothing is lost.',
+      });
+    const { [place.peer]: _, ...untold } = current.cluster.hosts;
+    const epoch = epochAfter(current.cluster.epoch);
+    await renew({ epoch, untold, founding: true, begun: true, etcd: FIRST, endpoints: [...place.urls.client] });
+    living.wake();
+  }
+
   function giveUp(pending: ClusterRecord, why: string): void {
     log('info', 'did not join a cluster', { cluster: pending.id, why });
     record.pending = undefined;
@@ -84,6 +108,7 @@ export function createLife(options: LifeOptions): Life {
   /** Towards the cluster that this host was let into. */
   async function move(pending: PendingRecord): Promise<void> {
     const came = await approach(pending, current, options);
+    hindrance = undefined;
     if (typeof came === 'object') return arrive(pending, came);
     if (came !== 'not yet') giveUp(pending, came);
   }
@@ -91,7 +116,7 @@ export function createLife(options: LifeOptions): Life {
   async function arrive(pending: PendingRecord, next: Membership): Promise<void> {
     const before = current;
     record.current = pending;
-    record.pending = undefined;
+    record.pending = renewed = undefined;
     shelf.save();
     current = next;
     log('info', 'joined a cluster', { cluster: pending.id });
@@ -108,11 +133,11 @@ export function createLife(options: LifeOptions): Life {
         return SOON_MS;
       }
       if (!current) return tickMs;
-      if (renewed) {
+      if (renewed && renewed.epoch > current.cluster.epoch) {
         await renew(renewed);
-        renewed = undefined;
         return 0;
       }
+      renewed = undefined;
       const done = await current.step(leaving);
       unanswered = 0;
       if (done === 'closed' || done === 'left') await drop(current);
@@ -122,8 +147,9 @@ export function createLife(options: LifeOptions): Life {
     }
   }
 
-  function noAnswer(error: unknown, pending: ClusterRecord | undefined): number {
+  function noAnswer(error: unknown, pending: PendingRecord | undefined): number {
     if (!isWeaveError(error)) log('warn', 'the cluster’s store', { error: String(error) });
+    else if (pending) hindrance = { from: pending.from, error };
     if (pending && performance.now() - pendingSince > PENDING_MS) giveUp(pending, 'it does not answer');
     unanswered += 1;
     if (unanswered % OUT_OF_SIGHT === 0) options.lostSight();
@@ -131,7 +157,7 @@ export function createLife(options: LifeOptions): Life {
   }
 
   const living = loop(async () => {
-    const pause = await step();
+    const pause = await inTurn(step);
     options.changed();
     return pause;
   });
@@ -139,6 +165,9 @@ export function createLife(options: LifeOptions): Life {
   return {
     get current() {
       return current;
+    },
+    get hindrance() {
+      return hindrance;
     },
     get answered() {
       return unanswered === 0;
@@ -159,25 +188,11 @@ export function createLife(options: LifeOptions): Life {
     },
     learn(news) {
       if (!current || news.endpoints.length === 0) return;
-      if (news.epoch > current.cluster.epoch) renewed = news;
+      if (news.epoch > current.cluster.epoch) renewed = renewed && renewed.epoch > news.epoch ? renewed : news;
       else if (unanswered > 0) current.learn(news);
       living.wake();
     },
-    async rebuild() {
-      if (!current) fail('WEAVE_NOT_CLUSTERED', 'this host is of no cluster');
-      await current.mustBeLost();
-      const { [place.peer]: _, ...others } = current.cluster.hosts;
-      const epoch = current.cluster.epoch + 1;
-      await renew({
-        epoch,
-        untold: others,
-        founding: true,
-        begun: true,
-        etcd: FIRST,
-        endpoints: [...place.urls.client],
-      });
-      living.wake();
-    },
+    rebuild: () => inTurn(rebuild),
     doubt() {
       pendingSince = Number.NEGATIVE_INFINITY;
     },

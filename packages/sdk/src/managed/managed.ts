@@ -2,13 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fail, WeaveError } from '@weave/core';
 import { inBackground } from '../log.ts';
 import { meet, parseTarget, serveControl } from './control.ts';
-import type { Decision } from './decide.ts';
 import type { Credentials } from './etcd-api.ts';
 import { createLife } from './life.ts';
 import { type ManagedOptions, settle } from './options.ts';
 import { createParty } from './party.ts';
 import { openShelf } from './record.ts';
-import { createTargets, type Target } from './targets.ts';
+import { createTargets, type Target, type TargetsOptions } from './targets.ts';
 import { createTeller } from './teller.ts';
 
 /** The etcd that the hosts of a cluster run themselves. */
@@ -65,6 +64,7 @@ const LEAVING_MS = 30_000;
 export async function managedStore(options: ManagedOptions): Promise<Managed> {
   const { peer, bind, password, log } = options;
   const shelf = openShelf(options.stateDir);
+  shelf.record.peer = peer.id;
   const settled = settle(options, shelf);
   const { host, port } = settled;
   const listeners = new Set<(store: ManagedStore | undefined) => void>();
@@ -104,12 +104,13 @@ export async function managedStore(options: ManagedOptions): Promise<Managed> {
     return { clusterId: cluster.id, endpoints, tls: credentials, begun: cluster.begun ?? false };
   }
 
-  async function meetTarget(address: string): Promise<Decision> {
+  async function meetTarget(address: string): ReturnType<TargetsOptions['meet']> {
     const { decision, theirs } = await meet(party, address, port);
     if (decision === 'refuse')
       throw new WeaveError('WEAVE_OTHER_CLUSTER', `${address} is of another cluster, ${theirs.cluster}`);
     if (decision === 'unable') fail('WEAVE_ETCD_MISSING', `etcd is neither on this host nor on ${address}`);
-    return decision;
+    const { hindrance } = life;
+    return { decision, problem: hindrance?.from === theirs.peer ? hindrance.error : undefined };
   }
 
   /** Any host of the cluster knows where its store answers by now. */

@@ -13,7 +13,7 @@ export interface Party {
   readonly busy: () => boolean;
   /** What it derives from its password; absent where it has none. */
   readonly keyOf?: ((salt: string) => Promise<Buffer>) | undefined;
-  cluster(): { id: string; secret: string; news: News } | undefined;
+  cluster(): { id: string; secret: string; secured: boolean; news: News } | undefined;
   /** `beside`: a lone host that it is just about to meet. */
   side(beside?: { peer: string; busy?: boolean | undefined }): Side;
   /** The other has proven what it had to. */
@@ -65,8 +65,8 @@ export async function ask(party: Party, channel: Channel): Promise<{ decision: D
     party.join(answer.admission, hello.peer);
     return { decision: 'join', theirs };
   }
-  if (answer.news) party.learn(answer.news);
-  const decision = decide(side, theirs);
+  if (answer.news && isOurs(party, mine, hello)) party.learn(answer.news);
+  const decision = decided(side, theirs, mine, hello);
   if (decision === 'host') {
     const admission = await party.admit(theirs);
     channel.send(admission ? { admission } : {});
@@ -90,9 +90,9 @@ export async function answer(party: Party, channel: Channel, salt: string, guess
   const theirs = sideOf(meeting.side, hello);
   party.met(theirs);
   const side = party.side();
-  const decision = decide(side, theirs);
+  const decision = decided(side, theirs, mine, hello);
   const admission = decision === 'host' ? await party.admit(theirs) : undefined;
-  if (meeting.news && decision === 'together') party.learn(meeting.news);
+  if (meeting.news && isOurs(party, mine, hello)) party.learn(meeting.news);
   channel.send({
     ...(key ? { proof: proofOf(key, 'answers', bound) } : {}),
     ...{ side, ...(admission ? { admission } : {}), ...newsFor(party, mine, hello) },
@@ -108,6 +108,19 @@ export interface Guesses {
   wrong(address: string): void;
 }
 
+/** Whether both said that they are of one cluster: then each has to prove it. */
+const areMembers = (mine: Hello, theirs: Hello) => mine.cluster !== undefined && mine.cluster === theirs.cluster;
+
+/** Whether what the other knows of a cluster is about the one that this host is of, and from one of its hosts. */
+const isOurs = (party: Party, mine: Hello, theirs: Hello) =>
+  areMembers(mine, theirs) && party.cluster()?.id === mine.cluster;
+
+/** Who came to be of this host's cluster only since its hello has not proven it: it is met again. */
+function decided(side: Side, theirs: Side, mine: Hello, hello: Hello): Decision {
+  const decision = decide(side, theirs);
+  return decision === 'together' && !areMembers(mine, hello) ? 'wait' : decision;
+}
+
 /**
  * What both have to know: what all of one cluster know, or else the password. Undefined where there is none: then
  * whoever asks is let in.
@@ -119,10 +132,10 @@ async function keyFor(
   salt: string,
   allowed = true,
 ): Promise<Buffer | undefined> {
+  const cluster = party.cluster();
   // By what both said: this host may have joined one since.
-  if (mine.cluster !== undefined && mine.cluster === theirs.cluster) {
-    const cluster = party.cluster();
-    if (cluster?.id !== mine.cluster)
+  if (areMembers(mine, theirs)) {
+    if (!cluster || cluster.id !== mine.cluster)
       throw new WeaveError('WEAVE_PEER_UNREACHABLE', 'this host has just left that cluster');
     return createHash('sha256').update(`weave member ${cluster.secret}`).digest();
   }
@@ -132,17 +145,19 @@ async function keyFor(
   }
   if (party.keyOf) throw denied(`${theirs.name} has no password, and ${party.name} has one`);
   if (theirs.password) throw denied(`${party.name} has no password, and ${theirs.name} has one`);
+  if (cluster?.secured) throw withoutPassword(party.name);
   return undefined;
 }
 
 /** The proof is by what the cluster's hosts know, so that it is from one of them. */
 function newsFor(party: Party, mine: Hello, theirs: Hello): { news?: News } {
-  const cluster = party.cluster();
-  const isOurs = cluster && cluster.id === mine.cluster && cluster.id === theirs.cluster;
-  return isOurs ? { news: cluster.news } : {};
+  return isOurs(party, mine, theirs) ? { news: party.cluster()!.news } : {};
 }
 
 const denied = (why: string) => new WeaveError('WEAVE_JOIN_DENIED', why);
+
+/** Whose cluster has a password, and who has none, meets its members only. */
+export const withoutPassword = (name: string) => denied(`${name} was started without its cluster’s password`);
 
 function sameVersion(hello: Hello): Hello {
   if (hello.weave === PROTOCOL) return hello;

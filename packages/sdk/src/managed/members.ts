@@ -21,6 +21,8 @@ export interface Overview {
 /** The shared value of a cluster: a host that closed a cluster of one lets nobody in any more. */
 export interface ClusterValue {
   readonly id: string;
+  /** Of the store: a host may have found it by itself. */
+  readonly epoch?: number;
   readonly closed?: true;
 }
 
@@ -38,11 +40,11 @@ export function read<T>(found: ReadonlyMap<string, Found>, key: string): T | und
 const as = (found: ReadonlyMap<string, Found>, key: string) => ({ key, revision: found.get(key)?.revision ?? '0' });
 
 /** The first host's: the cluster begins with it. May be repeated. */
-export const begin = (api: EtcdApi, id: string, self: string, host: HostRecord): Promise<boolean> =>
+export const begin = (api: EtcdApi, value: ClusterValue, self: string, host: HostRecord): Promise<boolean> =>
   api.commit(
     [{ key: CLUSTER, revision: '0' }],
     [
-      { key: CLUSTER, value: JSON.stringify({ id } satisfies ClusterValue) },
+      { key: CLUSTER, value: JSON.stringify(value) },
       { key: VOTERS, value: JSON.stringify([self]) },
       { key: HOSTS + self, value: JSON.stringify(host) },
     ],
@@ -103,9 +105,10 @@ export interface Watching {
 
 /** One look at the cluster and one step towards the voters that it shall have; whether there was something to do. */
 export async function tend(watching: Watching): Promise<Overview & { acted: boolean }> {
-  const { self, api, log } = watching;
+  const { self, host, api, log } = watching;
   const now = await overview(api);
-  const seen: Seen = { self, plan: read<string[]>(now.found, VOTERS) ?? [], ...now, ...presence(watching, now) };
+  const plan = read<string[]>(now.found, VOTERS) ?? [];
+  const seen: Seen = { self, at: host.etcd, plan, ...now, ...presence(watching, now) };
   const wanted = votersWanted(seen);
   if (wanted.join() !== seen.plan.join()) {
     const changed = await api.commit([as(now.found, VOTERS)], [{ key: VOTERS, value: JSON.stringify(wanted) }]);

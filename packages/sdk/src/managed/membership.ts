@@ -40,6 +40,8 @@ export interface Membership {
   readonly etcdPid: number | undefined;
   /** Whether what this host had of the store is gone. */
   readonly lost: boolean;
+  /** Rejects where its store does not answer. */
+  look(): Promise<void>;
   /** Writes down that this host is of it, which was just let in. */
   register(): Promise<Registered>;
   /** False where another host is of it. */
@@ -68,7 +70,7 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
   async function step(leaving: boolean): Promise<Step> {
     if (cluster.founding) {
       if (leaving) return 'left';
-      await begin(api, cluster.id, self, host);
+      await begin(api, { id: cluster.id, epoch: cluster.epoch }, self, host);
       cluster.founding = false;
       shelf.save();
     }
@@ -97,8 +99,9 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
   }
 
   /** What lets this host find the cluster again. */
-  function remember({ hosts, members }: Overview): void {
+  function remember({ hosts, members, found }: Overview): void {
     const before = JSON.stringify(cluster);
+    cluster.epoch = Math.max(cluster.epoch, read<ClusterValue>(found, CLUSTER)?.epoch ?? 0);
     const endpoints = members.filter(({ isLearner }) => !isLearner).flatMap(({ clientURLs }) => clientURLs);
     if (endpoints.length > 0) cluster.endpoints = [...new Set(endpoints)].sort();
     cluster.hosts = Object.fromEntries([...hosts].map(([peer, { control }]) => [peer, [...control]]));
@@ -118,6 +121,7 @@ export function createMembership(cluster: ClusterRecord, options: MembershipOpti
     get lost() {
       return etcd.lost;
     },
+    look: async () => void (await overview(api)),
     register: () => register(api, self, host, true),
     closeAlone: () => closeCluster(api, self),
     learn({ endpoints, hosts, epoch }) {
@@ -150,16 +154,22 @@ export async function approach(
   current: Membership | undefined,
   options: MembershipOptions,
 ): Promise<Membership | string> {
-  if (current && !(await current.closeAlone())) {
-    current.cluster.settled = true;
-    return 'another host has joined this one by now';
-  }
   const next = createMembership(pending, options);
-  const answer = await next.register().catch(async (error) => {
+  const answer = await change(current, next).catch(async (error) => {
     await next.end();
     throw error;
   });
   if (answer === 'registered') return next;
   await next.end();
-  return answer === 'not yet' ? answer : `it is ${answer}`;
+  return answer === 'removed' || answer === 'closed' ? `it is ${answer}` : answer;
 }
+
+async function change(from: Membership | undefined, to: Membership): Promise<Registered | typeof JOINED> {
+  // What it has is not given up for what it cannot reach.
+  if (from) await to.look();
+  if (!from || (await from.closeAlone())) return to.register();
+  from.cluster.settled = true;
+  return JOINED;
+}
+
+const JOINED = 'another host has joined this one by now';

@@ -79,6 +79,7 @@ export function clusterEtcd(shelf: Shelf, cluster: ClusterRecord, place: EtcdPla
       start(name, initialCluster, 'existing');
     },
     async drop() {
+      lost = false;
       if (cluster.etcd === undefined) return;
       await running?.end();
       running = undefined;

@@ -1,7 +1,6 @@
-import { WeaveError } from '@weave/core';
 import type { Side, Standing } from './decide.ts';
 import type { Life } from './life.ts';
-import type { Party } from './meeting.ts';
+import { type Party, withoutPassword } from './meeting.ts';
 import { keysOf } from './proof.ts';
 import type { Shelf } from './record.ts';
 
@@ -61,9 +60,9 @@ export function createParty({ peer, able, busy, password, shelf, life, heard }: 
     cluster() {
       const { current } = record;
       if (!current) return undefined;
-      const { id, endpoints, hosts, epoch } = current;
+      const { id, secured, endpoints, hosts, epoch } = current;
       const told = Object.fromEntries(Object.entries(hosts).slice(0, HOSTS_TOLD));
-      return { id, secret: shelf.authority(id).key, news: { endpoints, hosts: told, epoch } };
+      return { id, secret: shelf.authority(id).key, secured, news: { endpoints, hosts: told, epoch } };
     },
     met(theirs) {
       const { pending } = record;
@@ -78,8 +77,7 @@ export function createParty({ peer, able, busy, password, shelf, life, heard }: 
       if (!record.current && theirs.standing === 'lone' && able) life.begin();
       if (!record.current) return undefined;
       const { id, secured } = record.current;
-      if (secured && !password)
-        throw new WeaveError('WEAVE_JOIN_DENIED', `${peer.name} was started without its cluster’s password`);
+      if (secured && !password) throw withoutPassword(peer.name);
       const { cert, key } = shelf.authority(id);
       return { id, secured, ca: { cert, key }, ...this.cluster()!.news };
     },

@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Credentials } from './etcd-api.ts';
 import { endEtcds } from './etcd-process.ts';
 import { readIfThere, writeDurably } from './files.ts';
+import { recordIn, shelfIn } from './peer.ts';
 import { covers, type Identity, makeAuthority, makeIdentity, type Subject } from './pki.ts';
 
 /** The membership that a cluster begins with: etcd names it only when it runs. */
@@ -16,7 +17,7 @@ export interface ClusterRecord {
   endpoints: string[];
   /** Where each host's control port is. */
   hosts: Record<string, string[]>;
-  /** How often its store was begun: an older one is not it any more. */
+  /** Grows each time that its store is begun anew: an older one is not it any more. See {@link epochAfter}. */
   epoch: number;
   /** Hosts of it that may not know yet that the store was begun anew, and where their control ports are. */
   untold?: Record<string, string[]> | undefined;
@@ -38,6 +39,8 @@ export interface ClusterRecord {
 export type PendingRecord = ClusterRecord & { readonly from: string };
 
 export interface ManagedRecord {
+  /** This host, also for when its records are lost. */
+  peer?: string;
   /** Whom this host shall connect to. */
   targets: string[];
   current?: ClusterRecord | undefined;
@@ -62,18 +65,16 @@ export interface Shelf {
   forgetStore(id: string): void;
 }
 
-const rootIn = (stateDir: string) => join(stateDir, 'cluster');
-
 /** All of it goes, and what runs on it. */
 export async function eraseShelf(stateDir: string): Promise<void> {
-  const root = rootIn(stateDir);
+  const root = shelfIn(stateDir);
   await endEtcds(root);
   rmSync(root, { recursive: true, force: true });
 }
 
 export function openShelf(stateDir: string): Shelf {
-  const root = rootIn(stateDir);
-  const file = join(root, 'cluster.json');
+  const root = shelfIn(stateDir);
+  const file = recordIn(stateDir);
   const stored = readIfThere(file);
   const record: ManagedRecord = stored ? JSON.parse(stored) : { targets: [] };
   const folder = (id: string) => join(root, id);
@@ -122,6 +123,14 @@ export function newCluster(shelf: Shelf, endpoints: readonly string[], secured: 
   shelf.save();
   return shelf.record.current;
 }
+
+const EPOCHS = 2 ** 32;
+
+/**
+ * Later than this one, and by chance one of many: hosts that begin the store anew at once, as neither hears of the
+ * other, begin two, and all hosts that hear of both turn to the same one.
+ */
+export const epochAfter = (epoch: number): number => (Math.floor(epoch / EPOCHS) + 1) * EPOCHS + randomInt(EPOCHS);
 
 interface IdentityFiles {
   cert: string;

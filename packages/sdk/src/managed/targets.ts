@@ -45,7 +45,8 @@ interface Trying {
 }
 
 export interface TargetsOptions {
-  meet(address: string): Promise<Decision>;
+  /** `problem`: what keeps this host from joining, though that one lets it in. */
+  meet(address: string): Promise<{ decision: Decision; problem?: WeaveError | undefined }>;
   /** Whether this host is of no cluster yet. */
   isLone(): boolean;
   readonly log: Log;
@@ -75,10 +76,12 @@ export function createTargets({ meet, isLone, log }: TargetsOptions): Targets {
   /** Why it has to be tried again; undefined when it has not. */
   async function tryOnce(target: Target): Promise<keyof typeof PAUSES | undefined> {
     try {
-      const decision = await meet(target.address);
+      const { decision, problem } = await meet(target.address);
       delete target.error;
       target.state = decision === 'together' ? decision : 'waiting';
-      return target.state === 'waiting' ? 'waiting' : undefined;
+      if (target.state === 'together') return undefined;
+      if (problem) target.error = problem;
+      return 'waiting';
     } catch (thrown) {
       return failed(target, asWeaveError(thrown));
     }

@@ -13,6 +13,8 @@ export interface HostRecord {
 
 export interface Seen {
   readonly self: string;
+  /** Where the etcd of this host is, or would be, for other etcds. */
+  readonly at: readonly string[];
   /** The peers that shall be voters, as agreed on. */
   readonly plan: readonly string[];
   readonly hosts: ReadonlyMap<string, HostRecord>;
@@ -63,7 +65,9 @@ const memberOf = ({ members, hosts }: Seen, peer: string): Member | undefined =>
   members.find(({ name, peerURLs }) => !name && peerURLs.some((url) => hosts.get(peer)?.etcd.includes(url)));
 
 /** etcd takes one learner at a time. */
-function entry({ self, plan, members }: Seen): Action[] {
+function entry({ self, at, plan, members }: Seen): Action[] {
+  // It runs here under another name, of before this host's records were lost, until it has said the new one.
+  if (members.some(({ peerURLs }) => peerURLs.some((url) => at.includes(url)))) return [];
   if (!plan.includes(self)) return [{ do: 'stop' }];
   return members.some(({ name, isLearner }) => isLearner || !name) ? [] : [{ do: 'add' }];
 }

@@ -4,11 +4,11 @@ import { lacksRoom, mustBeGone, peerCalled, poolUses, removePeer } from '../clus
 import type { Company } from '../company.ts';
 import type { Host } from '../host.ts';
 import type { PoolUse, Weave } from '../weave.ts';
+import { joined, rebuild } from './rebuild.ts';
 
 /** What a host is asked of the others. One that is alone is a cluster of one. */
 export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
   const { state } = host;
-  const joined = (): Cluster => company.cluster ?? fail('WEAVE_NOT_CLUSTERED', `this host is alone`);
   const managed = () =>
     company.sharing?.managed ??
     fail('WEAVE_NOT_CLUSTERED', 'this host finds the others by the store that it was given', {
@@ -27,7 +27,7 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     pools: async () => (company.cluster && state.cluster ? poolUses(company.cluster.context) : aloneWith(host)),
     remove: async (name) => {
-      const { context } = joined();
+      const { context } = joined(company);
       const peer = peerCalled(context, name);
       await mustBeGone(context, peer);
       // First, so that it can be asked for again where the rest fails.
@@ -44,10 +44,7 @@ export function clusterVerbs(host: Host, company: Company): Weave['cluster'] {
           if (company.cluster === cluster) throw error;
         }
     },
-    rebuild: async () => {
-      await company.sharing?.managed?.rebuild();
-      await joined().rebuild();
-    },
+    rebuild: () => rebuild(company),
     connect: async (peers, { replace = false } = {}) => void (await managed().connect(peers, { replace })),
     forget: async (peers) => managed().forget(peers),
     targets: async () =>

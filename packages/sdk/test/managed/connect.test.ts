@@ -34,6 +34,23 @@ await inOwnNamespace(import.meta.filename, async () => {
     t.ok(c.managed.status().etcd, 'it runs there');
   });
 
+  t.test('who is let in and cannot reach the store is told where that is', async (t) => {
+    await using hosts = createHosts();
+    const [a, b] = [await hosts.add('a'), await hosts.add('b')];
+    await b.managed.connect([a.address]);
+    await together(a, b);
+    const [etcd] = etcdsOf(a.stateDir);
+    process.kill(etcd!, 'SIGSTOP');
+    const c = await hosts.add('c', { targets: [a.address] });
+    const target = () => c.managed.status().targets[0];
+    const why = new RegExp(`https://${a.address}:6785: it does not answer`);
+    await until('it is said', () => why.test(target()?.error?.message ?? ''));
+    t.equal(target()?.state, 'waiting');
+    process.kill(etcd!, 'SIGCONT');
+    await together(a, b, c);
+    await until('nothing is in the way', () => target()?.state === 'together' && !target()?.error);
+  });
+
   t.test('a host that comes back is where it was', async (t) => {
     await using hosts = createHosts();
     const [a, b] = [await hosts.add('a'), await hosts.add('b')];

@@ -5,7 +5,7 @@ import { connect } from 'node:tls';
 import { t } from 'tap';
 import { parseTarget } from '../../src/managed/control.ts';
 import { inOwnNamespace } from '../own-namespace.ts';
-import { createHosts, type TestHost, together } from './hosts.ts';
+import { createHosts, getKey, putKey, type TestHost, together, until } from './hosts.ts';
 
 const PORT = 6783;
 
@@ -93,6 +93,25 @@ await inOwnNamespace(import.meta.filename, async () => {
     t.match(answers[0], /wrong password/);
     t.match(answers.at(-1), /too many wrong passwords/);
     t.notMatch(answers.join(), /"proof"/, 'it proves nothing to who has not proven anything');
+  });
+
+  t.test('news of a cluster’s store are its hosts’ only', async (t) => {
+    await using hosts = createHosts({ password: 'correct horse' });
+    const [a, b] = [await hosts.add('a'), await hosts.add('b')];
+    await b.managed.connect([a.address]);
+    await together(a, b);
+    await putKey(a);
+    await a.stop();
+    await a.start({ password: undefined });
+    await until('its store answers', () => a.managed.status().voters.join() === 'a');
+    const { clusterId, endpoints } = a.managed.store!;
+    const news = { epoch: 2 ** 40, endpoints: ['https://127.77.9.9:6785'], hosts: { b: [`${b.address}:6783`] } };
+    const meeting = `${JSON.stringify({ side: { ...side, standing: 'settled', cluster: clusterId }, news })}\n`;
+    t.match(await told(overTls(a), hello(), meeting), /WEAVE_JOIN_DENIED/);
+    t.match(await told(overTls(a), hello({ cluster: clusterId }), meeting), /WEAVE_JOIN_DENIED/);
+    await delay(2000);
+    t.same(a.managed.store!.endpoints, endpoints);
+    t.equal(await getKey(a), 'as before');
   });
 
   t.test('a port that somebody else has', async (t) => {

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { t } from 'tap';
 import { inOwnNamespace } from '../own-namespace.ts';
 import { clusterOf, createHosts, getKey, putKey, type TestHost, together, until, voters } from './hosts.ts';
 import { etcdsOf } from './processes.ts';
+
+const epochOf = ({ stateDir }: TestHost): number =>
+  JSON.parse(readFileSync(join(stateDir, 'cluster', 'cluster.json'), 'utf8')).current.epoch;
 
 await inOwnNamespace(import.meta.filename, async () => {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
@@ -55,5 +58,24 @@ await inOwnNamespace(import.meta.filename, async () => {
     await together(a, b, added);
     t.same(a.managed.store?.endpoints, b.managed.store?.endpoints);
     t.same(etcdsOf(a.stateDir), []);
+  });
+
+  t.test('a store that two hosts begin anew at once is one in the end', async (t) => {
+    await using hosts = createHosts();
+    const [a, b, c] = (await clusterOf(hosts, 'abc')) as [TestHost, TestHost, TestHost];
+    const folder = a.managed.store!.clusterId;
+    for (const host of [a, b, c]) {
+      await host.stop();
+      const at = join(host.stateDir, 'cluster', folder);
+      for (const name of readdirSync(at)) if (name.startsWith('etcd-')) rmSync(join(at, name), { recursive: true });
+    }
+    await Promise.all([b.start(), c.start()]);
+    await Promise.all([b.managed.rebuild(), c.managed.rebuild()]);
+    await together(b, c);
+    await until('both know where', () => b.managed.store?.endpoints.join() === c.managed.store?.endpoints.join());
+    t.equal([b, c].flatMap(({ stateDir }) => etcdsOf(stateDir)).length, 1);
+    await a.start();
+    await together(a, b, c);
+    await until('all know which it is', () => new Set([a, b, c].map(epochOf)).size === 1);
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { t } from 'tap';
@@ -28,6 +28,23 @@ await inOwnNamespace(import.meta.filename, async () => {
     await a.stop();
     t.same(a.etcdPids, [], 'what is stopped is not left running');
   });
+
+  t.test(
+    'a killed daemon’s etcd goes on as the voter that it is, also where its host is another one now',
+    async (t) => {
+      await using hosts = hostProcesses();
+      const a = hosts.add('a', []);
+      const b = hosts.add('b', [a.address]);
+      await together(a, b);
+      await a.kill();
+      a.start('n');
+      await until('it has that name', () => a.told?.voters.join() === 'n');
+      await until('with what it had', () => a.told?.hosts.sort().join('') === 'abn');
+      t.equal(a.etcdPids.length, 1);
+      t.ok(existsSync(join(a.stateDir, 'cluster', a.told!.cluster!, 'etcd-first', 'member')));
+      await until('the others too', () => b.told?.voters.join() === 'n');
+    },
+  );
 
   t.test('a killed etcd is started again, with what it had', async () => {
     await using hosts = hostProcesses();

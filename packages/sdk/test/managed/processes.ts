@@ -24,7 +24,8 @@ export interface HostProcess {
   readonly told: Told | undefined;
   readonly etcdPids: readonly number[];
   readonly log: string;
-  start(): void;
+  /** `peer`: as whom, by default as before. */
+  start(peer?: string): void;
   kill(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -62,7 +63,8 @@ function hostProcess(
 ): HostProcess {
   const stateDir = join(dir, id);
   const logFile = join(dir, `${id}.log`);
-  const given = { stateDir, peer: { id, name: `host ${id}` }, tickMs: 1000, ...options };
+  const given = { stateDir, tickMs: 1000, ...options };
+  let peer = { id, name: `host ${id}` };
   let child: ChildProcess | undefined;
   let told: Told | undefined;
   const end = async (signal: NodeJS.Signals) => {
@@ -84,10 +86,11 @@ function hostProcess(
     get log() {
       return readFileSync(logFile, 'utf8');
     },
-    start() {
+    start(as = peer.id) {
+      peer = { ...peer, id: as };
       const started = spawn(
         process.execPath,
-        [...process.execArgv, '-C', '@weave/source', PROGRAM, JSON.stringify(given)],
+        [...process.execArgv, '-C', '@weave/source', PROGRAM, JSON.stringify({ ...given, peer })],
         { stdio: ['ignore', 'pipe', 'pipe'] },
       );
       child = started;

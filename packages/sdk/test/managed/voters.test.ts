@@ -25,7 +25,13 @@ function seen({ self = 'a', hosts, plan, members, away = '', dead = '', unable =
     { ...host(peer), able: !unable.includes(peer) },
   ]);
   return {
-    ...{ self, plan: [...plan], hosts: new Map(records), members: members ?? [...plan].map((peer) => member(peer)) },
+    ...{
+      self,
+      at: [url(self)],
+      plan: [...plan],
+      hosts: new Map(records),
+      members: members ?? [...plan].map((peer) => member(peer)),
+    },
     alive: new Set([...hosts].filter((peer) => !`${away}${dead}`.includes(peer))),
     dead: new Set(dead),
   };
@@ -100,6 +106,11 @@ t.test('who is not wanted and away goes at once, while the rest have a majority'
   const members = [member('a'), member('b'), member('c')];
   t.same(steps({ hosts: 'abcd', plan: 'abd', dead: 'c', members }), ['run m-a', 'remove m-c']);
   t.same(steps({ hosts: 'abcd', plan: 'abd', dead: 'c', away: 'b', members }), ['run m-a']);
+});
+
+t.test('one that runs here under another name is left alone, whoever shall vote', async (t) => {
+  const members = [member('old', { peerURLs: [url('a')] })];
+  for (const plan of ['b', 'a']) t.same(steps({ hosts: 'ab', plan, members }), []);
 });
 
 t.test('an etcd that is no member any more ends', async (t) => {
