@@ -22,7 +22,8 @@ async function firstPing(t: Test, host: Host, to: string): Promise<number> {
 }
 
 test('launch, launch HOST, connect: one network and nothing set up', async (t) => {
-  await a.weave('launch', '--local', '--log-level', 'debug');
+  const launched = await a.exec(['weave', 'launch', '--local', '--log-level', 'debug']);
+  t.match(launched.stderr, /No password is set: .* port 6783/, 'a host that is alone is open too, and says so');
   const onA = await web(a);
   t.equal(onA, '10.32.0.1', 'a host that is alone has it all');
   await b.weave('launch', '--local', a.ip);

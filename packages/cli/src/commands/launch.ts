@@ -35,11 +35,18 @@ export const launchCommand = (): Command =>
     .action(async (peers: string[], options: Options) => {
       try {
         await (options.local ? launchHere : launchThere)(options, peers);
+        sayIfOpen(options);
       } catch (error) {
         failWith(error, options.json ?? false);
         if (isWeaveError(error)) process.exitCode = EXITS[error.code] ?? process.exitCode;
       }
     });
+
+/** Once, and not in the status of a host that stays alone: that nobody else can reach it may be all that it needs. */
+function sayIfOpen({ store, password }: Options): void {
+  if (store === undefined && !password)
+    process.stderr.write('No password is set: whoever reaches TCP port 6783 can connect this host to others.\n');
+}
 
 async function launchThere(options: Options, peers: readonly string[]): Promise<void> {
   const { launchContainer } = await import('../remote/remote.ts');
