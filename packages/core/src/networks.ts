@@ -54,10 +54,15 @@ export function createNetwork(state: State, spec: NetworkSpec, context: { now: n
     subnets,
     options,
     owner: 'weave',
+    gatewayIn: (s) => hostBounds(cidr(s.cidr)).first,
   });
-  changes.push(...gatewayLeases(network.subnets), { table: 'network', id: network.id, record: network });
-  return { network, changes };
+  // What is left over may be called as one that is made here: it goes before any of them is there.
+  const all = [...changes.filter((c) => !isMadePool(c)), ...changes.filter(isMadePool)];
+  all.push(...gatewayLeases(network.subnets), { table: 'network', id: network.id, record: network });
+  return { network, changes: all };
 }
+
+const isMadePool = ({ table, record }: Change) => table === 'pool' && record !== null;
 
 export function mustBeDisjoint(subnets: readonly Subnet[], text: string): void {
   const other = subnets.find((s) => overlaps(cidr(s.cidr), subnet(text)));
@@ -103,7 +108,9 @@ export function adoptNetwork(state: State, spec: EngineNetworkSpec): Change[] {
   });
   // An engine's names are its own: one that is taken here is not taken over.
   const name = [spec.name, spec.id.slice(0, 12)].find((each) => each && !state.hasNetworkNamed(each)) ?? spec.id;
-  const network = newNetwork(state, { id: spec.id, name, subnets, options, owner: 'docker' });
+  const gatewayIn = ({ cidr: text, pool }: Subnet) =>
+    pool ? lowestFree(state, pool).value : hostBounds(cidr(text)).first;
+  const network = newNetwork(state, { id: spec.id, name, subnets, options, owner: 'docker', gatewayIn });
   const chosen = network.subnets.filter((_, index) => subnets[index]?.gateway === undefined);
   return [...gatewayLeases(chosen), { table: 'network', id: network.id, record: network }];
 }
@@ -139,22 +146,21 @@ interface NewNetwork {
   subnets: readonly Subnet[];
   options: ReturnType<typeof networkOptions>;
   owner: Network['owner'];
+  /** What a subnet's gateway is where nobody has said it. */
+  gatewayIn: (subnet: Subnet) => bigint;
 }
 
-function newNetwork(state: State, { id, name, subnets, options, owner }: NewNetwork): Network {
+function newNetwork(state: State, { id, name, subnets, options, owner, gatewayIn }: NewNetwork): Network {
   const network: Network = { id, name, vni: freeVni(vnisOf(state), id), subnets, ...options, owner };
   const needsGateway = network.gateway === 'weave' && !network.internal;
   if (!needsGateway) return network;
   return {
     ...network,
-    subnets: subnets.map((s) => (s.gateway ? s : { ...s, gateway: firstHost(state, s) })),
+    subnets: subnets.map((s) => ({
+      ...s,
+      gateway: s.gateway ?? formatAddress({ family: cidr(s.cidr).family, value: gatewayIn(s) }),
+    })),
   };
-}
-
-function firstHost(state: State, { cidr: text, pool }: Subnet): string {
-  const parsed = cidr(text);
-  const value = pool && state.pools.has(pool) ? lowestFree(state, pool).value : hostBounds(parsed).first;
-  return formatAddress({ family: parsed.family, value });
 }
 
 const vnisOf = (state: State) => new Set([...state.networks.values()].map((n) => n.vni));

@@ -9,6 +9,7 @@ import {
   contains,
   covers,
   createEndpoint,
+  createNetwork,
   desiredNetwork,
   formatAddress,
   formatCidr,
@@ -31,7 +32,7 @@ import {
 import { render } from '@weave/core/testing';
 import fc from 'fast-check';
 import t from 'tap';
-import { hex, lease, network, refusal, start, take } from './given.ts';
+import { hex, lease, MINUTE, network, refusal, start, take } from './given.ts';
 import { attached, golden, kernelFor, planned, readable, SANDBOX, stateOf, network as with_ } from './golden.ts';
 
 const grow = (state: State, name: string, text: string) => take(state, growNetwork(state, name, text, 0)).network;
@@ -63,6 +64,25 @@ t.test('a subnet is made larger', async (t) => {
   network(state, { name: 'two', subnets: [{ cidr: '10.7.0.0/24' }, { cidr: '10.7.1.0/24' }] });
   t.equal(code('10.8.0.0/30', 'pair'), 'WEAVE_INVALID_SUBNET', 'all of its addresses are hosts’');
   t.equal(code('10.7.0.0/23', 'two'), 'WEAVE_SUBNET_OVERLAP', 'another subnet of its own is there');
+});
+
+t.test('what is left over of a grown subnet is not what is made anew', async (t) => {
+  const leftOver = () => {
+    const state = start();
+    blue(state, '10.9.1.0/24');
+    const { id } = grow(state, 'blue', '10.9.0.0/23');
+    state.apply([{ table: 'network', id, record: null }]);
+    return state;
+  };
+  const options = { 'works.weave.gateway': 'weave' };
+  const made = (...texts: string[]) => {
+    const state = leftOver();
+    const subnets = texts.map((text) => ({ cidr: text }));
+    return { ...take(state, createNetwork(state, { name: 'red', subnets, options }, { now: MINUTE })), state };
+  };
+  t.match(made('10.9.1.0/24').network.subnets, [{ gateway: '10.9.1.1' }], 'its gateway is in it');
+  const { state } = made('10.9.1.0/24', '10.9.0.0/24');
+  t.same([...state.pools.keys()], ['weave:10.9.1.0/24', 'weave:10.9.0.0/24'], 'both of what has been its halves');
 });
 
 t.test('an engine goes on calling it what it was', async (t) => {
