@@ -58,7 +58,15 @@ export { expose, exposureOf, exposures } from './expose.ts';
 export { desiredFirewall, type Exposed, type FirewallRules, type PortForward, withLeftover } from './firewall.ts';
 export { growNetwork } from './grow.ts';
 export { caughtUp, isGrownFrom, type Outgrown, outgrown, takenIn } from './grown.ts';
-export { type PoolRequest, releaseAddress, releasePool, requestAddress, requestPool, returnPool } from './ipam.ts';
+export {
+  learnLease,
+  type PoolRequest,
+  releaseAddress,
+  releasePool,
+  requestAddress,
+  requestPool,
+  returnPool,
+} from './ipam.ts';
 export { type Arrival, admitted } from './join.ts';
 export * from './kernel.ts';
 export * from './model.ts';

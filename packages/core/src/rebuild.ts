@@ -4,6 +4,7 @@ import { type PortForward, publishedOf } from './firewall.ts';
 import { learnLease, poolAt, releasePool, requestPool } from './ipam.ts';
 import { type Change, type ContainerRef, leaseId } from './model.ts';
 import { adoptNetwork, type EngineNetworkSpec, forgetNetwork, nameNetwork } from './networks.ts';
+import { NETWORK_OPTION } from './options.ts';
 import type { State } from './state.ts';
 import { unused } from './unused.ts';
 
@@ -61,6 +62,10 @@ export function rebuild(state: State, view: EngineView, { now, before, forwards 
   return changes;
 }
 
+/** One of the hosts' that they gave up, and that a container keeps the engine from removing: the rest of the view counts. */
+const isGone = (draft: State, { id, options: { [NETWORK_OPTION]: name } }: EngineNetworkSpec): boolean =>
+  draft.cluster !== undefined && name !== undefined && !draft.bindings.has(id) && !draft.findNetwork(name);
+
 type Take = (changes: Change[]) => void;
 
 /** An endpoint that its engine lost, and with it the engine's lease. */
@@ -76,6 +81,7 @@ function dropEndpoint(draft: State, id: string): Change[] {
 }
 
 function learnNetwork(draft: State, network: EngineView['networks'][number], now: number, take: Take): void {
+  if (isGone(draft, network)) return;
   for (const each of network.subnets)
     if (each.ours && !poolAt(draft, each.cidr))
       take(

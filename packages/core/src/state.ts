@@ -81,11 +81,16 @@ export class State {
 
   /** Networks by id, an engine's id, unambiguous start of an id (12 digits or more), or name. */
   network(idOrName: string): Network {
+    const found = this.findNetwork(idOrName);
+    if (!found) throw new WeaveError('WEAVE_NETWORK_NOT_FOUND', `there is no network ${idOrName}`);
+    return found;
+  }
+
+  findNetwork(idOrName: string): Network | undefined {
     const direct = this.networks.get(this.#byName.get(idOrName) ?? this.boundTo(idOrName));
     if (direct) return direct;
     const byPrefix = idOrName.length < 12 ? [] : [...this.networks.values()].filter((n) => n.id.startsWith(idOrName));
-    if (byPrefix.length === 1) return byPrefix[0]!;
-    throw new WeaveError('WEAVE_NETWORK_NOT_FOUND', `there is no network ${idOrName}`);
+    return byPrefix.length === 1 ? byPrefix[0] : undefined;
   }
 
   /** Our id of a network that an engine calls so. */

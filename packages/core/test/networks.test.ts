@@ -1,7 +1,10 @@
 import {
   adoptNetwork,
+  attach,
   bridgeName,
+  dropNetwork,
   forgetNetwork,
+  learnDefinitions,
   type NetworkSpec,
   nameNetwork,
   networkAlias,
@@ -226,6 +229,23 @@ t.test('networks', async (t) => {
     t.equal(state.network('d'.repeat(64)).subnets[0]!.gateway, '10.3.0.1');
     t.equal(lease(state, id), '10.3.0.2/16', 'nobody else gets it');
   });
+});
+
+t.test('one that has the place of another, which takes the pool along as it goes', async (t) => {
+  const state = start();
+  const subnets = [{ cidr: '10.9.0.0/24', gateway: '10.9.0.1' }];
+  const red = network(state, { name: 'red', subnets });
+  const target = { path: '/proc/1/ns/net', id: '4:1', container: undefined };
+  state.apply(attach(state, red, target, []).changes);
+  const shared = { networks: [...state.networks.values()], pools: [...state.pools.values()] };
+  const before = digest(state);
+  const blue = { ...red, id: hex(9), name: 'blue' };
+  state.apply([{ table: 'network', id: blue.id, record: blue }]);
+  state.apply(dropNetwork(state, blue.id));
+  t.same([...state.pools.keys()], []);
+  state.apply(learnDefinitions(state, shared));
+  t.equal(digest(state), before, 'its gateway and what is on it are taken again');
+  t.same(learnDefinitions(state, shared), [], 'and once is enough');
 });
 
 t.test('an alias tells of a network', async (t) => {

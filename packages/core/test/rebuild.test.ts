@@ -169,6 +169,17 @@ t.test('rebuild', async (t) => {
     t.equal(digest(rebuilt(state, view, known)), digest(want), name);
 });
 
+t.test('rebuild: a network that the hosts gave up, and the engine not yet', async (t) => {
+  const gone = seenNetwork({ id: hex(9), options: { 'works.weave.network': hex(8) }, endpoints: [seenEndpoint(2)] });
+  const state = new State(SELF);
+  t.throws(() => rebuild(state, { networks: [gone] }, { now: 0, before: before(state) }), {
+    code: 'WEAVE_NETWORK_NOT_FOUND',
+  });
+  state.apply([{ table: 'self', id: 'self', record: { peer: SELF, cluster: 'c'.repeat(16) } }]);
+  const other = seenNetwork({ subnets: [{ cidr: '10.4.0.0/16', gateway: '10.4.0.1', ours: true }], reserved: [] });
+  t.same([...rebuilt(state, [gone, other]).networks.keys()], [other.id], 'the others are as the engine has them');
+});
+
 t.test('rebuild: a network’s name', async (t) => {
   const unnamed = stateOf(seenNetwork({ name: undefined }));
   t.equal(unnamed.network(hex(1)).name, '000000000000');
