@@ -1,4 +1,4 @@
-import type { Change } from '@weave/core';
+import { type Change, isWeaveError } from '@weave/core';
 
 /** Those that a host shares networks with, as far as its verbs are concerned. */
 export interface Others {
@@ -39,13 +39,24 @@ export function decisions(
   others: () => Others | undefined,
   inTurn: <T>(key: string, work: () => Promise<T>) => Promise<T>,
 ): Decisions {
+  /** What it has to wait for before it decides again, if for anything. */
+  async function remedy(error: unknown): Promise<{ after: Promise<void> } | undefined> {
+    // A network that is not known here may be theirs.
+    const isUnknown = isWeaveError(error) && error.code === 'WEAVE_NETWORK_NOT_FOUND';
+    const after = isUnknown ? others()?.joining() : undefined;
+    if (after) return { after };
+    if (!(await others()?.provide(error))) throw error;
+    return undefined;
+  }
+
   async function attempt<T extends Decision, R>(decision: () => T, use: Use<T, R>): Promise<Outcome<R>> {
     for (;;) {
       let decided: T;
       try {
         decided = decision();
       } catch (error) {
-        if (!(await others()?.provide(error))) throw error;
+        const wait = await remedy(error);
+        if (wait) return wait;
         continue;
       }
       if (decided.changes.length === 0) return { done: await use(decided) };

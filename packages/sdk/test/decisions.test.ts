@@ -1,4 +1,4 @@
-import type { Change } from '@weave/core';
+import { type Change, fail } from '@weave/core';
 import { test } from 'tap';
 import { decisions, type Others } from '../src/decisions.ts';
 
@@ -55,4 +55,27 @@ test('what changes nothing waits for nobody', async (t) => {
     2,
   );
   t.strictSame(order, []);
+});
+
+test('a network that is not known here may be the others’', async (t) => {
+  const { decide, define, order } = joining();
+  let known = false;
+  const decision = () => {
+    order.push('decided');
+    if (!known) fail('WEAVE_NETWORK_NOT_FOUND', 'there is no network blue');
+    return { changes: CHANGES };
+  };
+  const wait = define(
+    async () => decision,
+    () => 'done',
+  );
+  known = true;
+  t.equal(await wait, 'done');
+  t.strictSame(order, ['decided', 'joined', 'decided', 'allowed']);
+  known = false;
+  await t.rejects(
+    decide(decision, () => 'done'),
+    { code: 'WEAVE_NETWORK_NOT_FOUND' },
+    'which have it not either',
+  );
 });

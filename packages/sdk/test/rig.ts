@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Datapath, Directory, FirewallRules, HostStore } from '@weave/core';
+import type { Clock, Datapath, Directory, FirewallRules, HostStore, Peer } from '@weave/core';
 import {
   type MemoryDatapath,
   type MemoryStore,
@@ -34,8 +34,8 @@ export interface Rig extends AsyncDisposable {
   state(): string;
   /** As a daemon that was killed and starts again: another Weave over what is left. */
   restart(directory?: Directory): Promise<Rig>;
-  /** The same, with an empty store. */
-  loseStore(): Promise<Rig>;
+  /** The same, with an empty store; of a cluster, which host it is stands elsewhere too. */
+  loseStore(of?: { directory: Directory; peer: Peer }): Promise<Rig>;
 }
 
 export interface RigFirewall {
@@ -119,7 +119,11 @@ async function rigOver(options: Options, left: Left): Promise<Rig> {
       ].join('\n'),
     restart: (directory) =>
       rigOver({ way, domain, ...(directory ? { directory } : {}) }, { ...left, store: store.reopen() }),
-    loseStore: () => rigOver({ way }, { ...left, store: memoryStore() }),
+    loseStore(of) {
+      const store = memoryStore();
+      if (of) store.append([{ table: 'peer', id: of.peer.id, record: { ...of.peer, rebuilding: true } }]);
+      return rigOver({ way, ...(of ? { directory: of.directory } : {}) }, { ...left, store });
+    },
     async [Symbol.asyncDispose]() {
       if (weave !== here) await weave.close();
       await api[Symbol.asyncDispose]();

@@ -13,6 +13,7 @@ import { createNames } from './names.ts';
 import { syncOwned } from './owned.ts';
 import { createPrefetch } from './prefetch.ts';
 import { createPublisher } from './publish.ts';
+import { isRebuilding } from './recall.ts';
 import { reclaim } from './reclaim.ts';
 import { createSession } from './session.ts';
 import { realTimers, type Timers } from './timers.ts';
@@ -63,6 +64,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { state } = host;
   const context: Context = {
     ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), asking: new Map() },
+    recalled: new Map(),
     listens: false,
     disagrees: () => void session.step(),
     missed: () => session.missed(),
@@ -108,6 +110,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       members.note(changes);
       claims.note(changes);
       names.note(changes);
+      if (context.recalled.size > 0 && !isRebuilding(state)) context.disagrees();
       if (!state.cluster) return;
       prefetch.note(changes);
       if (context.fence === 0) return;

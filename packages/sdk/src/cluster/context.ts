@@ -1,4 +1,4 @@
-import type { Condition, Directory, News, Write } from '@weave/core';
+import type { Condition, Directory, Endpoint, News, Write } from '@weave/core';
 import { isWeaveError, keys, TRANSACTION_CHARACTERS, WeaveError } from '@weave/core';
 import type { Carry, Host } from '../host.ts';
 import type { Timers } from './timers.ts';
@@ -17,6 +17,8 @@ export interface Context {
   readonly alive: Set<string>;
   /** Pools of which other hosts are asked for something, and by how many verbs: it may come at any time. */
   readonly asking: Map<string, number>;
+  /** Endpoints of this host's engine that it told before its records were lost, by id; see {@link recall}. */
+  recalled: ReadonlyMap<string, Endpoint>;
   /** Whether anything was heard of hosts since the start: before that nothing is known of who is alive. */
   listens: boolean;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */

@@ -16,6 +16,7 @@ import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn } from './entries.ts';
 import { withdraw } from './leave.ts';
+import { recall } from './recall.ts';
 import { undefine } from './undefine.ts';
 
 /** Which cluster the directory is of, and which of its directories. */
@@ -104,6 +105,7 @@ export async function joinCluster(context: Context, there: There | undefined, cl
     await claims.mustBeNobodys();
     await shareDefinitions(context, 'first', told);
     do {
+      await recall(context);
       await takeCells(context);
       await claims.take();
       // The others come once what is here has its addresses.

@@ -72,7 +72,10 @@ export async function withoutMisfits(context: Context, pool: string, owned: read
   const isMisfit = ({ cell, peer }: Owned) => peer === state.self && !fits(index, cell) && !isUsed(state, pool, cell);
   const misfits = owned.filter(isMisfit);
   // Here first: whether it was given back may not be known in the end.
-  if (misfits.length > 0) recordOwned(context, pool, owned);
+  if (misfits.length > 0) {
+    recordOwned(context, pool, owned);
+    expectCells(context, pool);
+  }
   await giveBack(context, misfits);
   return owned.filter((each) => !isMisfit(each));
 }

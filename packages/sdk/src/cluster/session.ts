@@ -9,6 +9,7 @@ import type { Members } from './members.ts';
 import type { Names } from './names.ts';
 import { expectCells } from './owned.ts';
 import type { Publisher } from './publish.ts';
+import { recall } from './recall.ts';
 import { answerWishes, withdrawWishes } from './wishes.ts';
 
 const RETRY_MS = 2000;
@@ -50,6 +51,7 @@ export function createSession({ founds, context, claims, definitions, members, p
       if (there?.settling === state.self) await directory.commit({ writes: [{ key: keys.settling, value: null }] });
       if (stale) follow();
     }
+    await recall(context);
     await claims.resync();
     await publisher.resync();
     await names.resync();

@@ -80,9 +80,13 @@ export function createLife(options: LifeOptions): Life {
     await current!.end();
     shelf.forgetStore(cluster.id);
     Object.assign(cluster, { etcd: undefined, founding: false, begun: false, untold: undefined }, how);
-    shelf.save();
     log('warn', 'the cluster’s store was begun anew', { cluster: cluster.id, epoch: cluster.epoch });
-    current = createMembership(cluster, options);
+    try {
+      shelf.save();
+    } finally {
+      // The one before has ended, also where this one is not written down.
+      current = createMembership(cluster, options);
+    }
   }
 
   async function rebuild(): Promise<void> {
@@ -101,8 +105,13 @@ export function createLife(options: LifeOptions): Life {
   function giveUp(pending: ClusterRecord, why: string): void {
     log('info', 'did not join a cluster', { cluster: pending.id, why });
     record.pending = undefined;
-    shelf.save();
-    shelf.forget(pending.id);
+    try {
+      shelf.save();
+      shelf.forget(pending.id);
+    } catch (error) {
+      // With the next start it tries again.
+      log('error', 'that could not be written down', { error: String(error) });
+    }
   }
 
   /** Towards the cluster that this host was let into. */
