@@ -20,7 +20,7 @@ export async function startEtcd(host: Host, data = '/run/etcd'): Promise<Etcd> {
   let child: ReturnType<Host['spawn']> | undefined;
   async function start(): Promise<void> {
     child = host.spawn([...argv, ...urls], { stdio: 'ignore' });
-    await host.exec(`until ETCDCTL_API=3 etcdctl --endpoints ${at} get x >/dev/null 2>&1; do sleep 0.05; done`);
+    await host.exec(`until curl -sfm1 ${at}/health | grep -q '"health":"true"'; do sleep 0.05; done`);
   }
   await start();
   return {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import tap, { test } from 'tap';
 import { createLab, type Host, killDaemon } from '../src/index.ts';
 
-const lab = await createLab({ hosts: 2, docker: false });
+const lab = await createLab({ hosts: 2 });
 tap.teardown(() => lab.dispose());
 const [a, b] = lab.hosts as [Host, Host];
 
@@ -52,4 +52,30 @@ test('a host of a cluster whose records are lost is the same one, with what it h
   t.equal(new Set([onA, onB, ...late]).size, 4);
   await until('they reach each other', () => ping(a, 'y', late[1]!));
   t.ok(await ping(b, 'x', onA));
+});
+
+test('what runs on its engine has what it had, and nobody is given that', async (t) => {
+  await b.weave('network', 'create', '--subnet', '10.9.0.0/24', 'blue');
+  const run = (host: Host, name: string) =>
+    host.docker('run', '-d', '--name', name, '--net', 'blue', 'busybox', 'sleep', '3600');
+  const addressOf = (host: Host, name: string) =>
+    host.docker('inspect', '-f', '{{.NetworkSettings.Networks.blue.IPAddress}}', name);
+  const isKnown = async () => (await a.docker('network', 'ls', '-q', '-f', 'name=^blue$')) !== '';
+  await until('the engine knows it', isKnown);
+  await run(a, 'web');
+  await run(b, 'from');
+  const web = await addressOf(a, 'web');
+  const reaches = async () =>
+    (await b.exec(['docker', 'exec', 'from', 'ping', '-c1', '-W1', web], { allowFail: true })).code === 0;
+  await until('they reach each other', reaches);
+
+  await killDaemon(a);
+  await a.exec('rm /var/lib/weave/weave.db*');
+  await launch(a);
+  await run(a, 'late');
+  t.not(await addressOf(a, 'late'), web);
+  t.ok(await reaches());
+  await until('all of it is told', async () => (await b.weave('network', 'inspect', 'blue')).includes('late'));
+  t.ok(await reaches());
+  for (const host of lab.hosts) await host.weave('check');
 });
