@@ -53,13 +53,15 @@ export async function interfacesOf(host: Host, container: string): Promise<Recor
 /** Pings from a container every 20 ms until what it answers is called, which tells how many there were. */
 export async function pinging(host: Host, container: string, address: string) {
   const { Pid } = (await inspect(host, container)).State;
-  const child = host.spawn(['nsenter', `--net=/proc/${Pid}/ns/net`, 'ping', '-q', '-i', '0.02', address]);
+  const child = host.spawn(['nsenter', `--net=/proc/${Pid}/ns/net`, 'ping', '-n', '-i', '0.02', address]);
   let out = '';
   child.stdout!.on('data', (chunk) => (out += chunk));
   return async (): Promise<{ sent: number; lost: number }> => {
     child.kill('SIGINT');
     while (child.exitCode === null) await sleep(20);
-    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(out)!;
-    return { sent: Number(sent), lost: Number(sent) - Number(received) };
+    const answered = new Set([...out.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, seq]) => Number(seq)));
+    const sent = Number(/(\d+) packets transmitted/.exec(out)![1]);
+    // The last one may be under way.
+    return { sent, lost: sent - answered.size - (answered.has(sent) ? 0 : 1) };
   };
 }
