@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childOf, type SpawnOptions } from './process.ts';
@@ -61,6 +61,31 @@ export class Dockerd {
   async restart(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     await this.stop(signal);
     await this.start();
+  }
+
+  /** What its goroutines are about that have a container or a network driver in hand: each the functions it is in. */
+  async stacks(): Promise<string> {
+    const dir = this.#host.path('/run/docker');
+    const written = () => readdirSync(dir).filter((file) => file.startsWith('goroutine-stacks'));
+    const before = new Set(written());
+    process.kill(this.pid!, 'SIGUSR1');
+    let file: string | undefined;
+    while (!file) {
+      await sleep(500);
+      file = written().find((each) => !before.has(each));
+    }
+    return readFileSync(`${dir}/${file}`, 'utf8')
+      .split('\n\n')
+      .filter((stack) =>
+        /drivers\/remote|router\/container|daemon\.\(\*Daemon\)\.(\w*Container|Kill|cleanup)/.test(stack),
+      )
+      .map((stack) =>
+        [...stack.matchAll(/^(?:\S*\/)?(\w+\.\S+)\(/gm)]
+          .map(([, name]) => name)
+          .slice(0, 20)
+          .join(' < '),
+      )
+      .join('\n');
   }
 
   log(): string {

@@ -83,7 +83,15 @@ export class Host {
   }
 
   async docker(...args: string[]): Promise<string> {
-    return (await this.exec([dockerClient, ...args], { timeoutMs: 120_000 })).stdout.trim();
+    let waits = '';
+    const late = setTimeout(async () => (waits = `--- the engine\n${await this.dockerd.stacks()}`), 110_000);
+    try {
+      return (await this.exec([dockerClient, ...args], { timeoutMs: 120_000 })).stdout.trim();
+    } catch (error) {
+      throw new Error(`${(error as Error).message}${waits}`, { cause: error });
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   /** The weave command of this checkout; it and the plugin binary are also on the host's PATH. */
