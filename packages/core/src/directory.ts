@@ -92,24 +92,20 @@ export function learnDefinitions(state: State, shared: { pools: readonly Pool[];
   const changes: Change[] = [];
   for (const pool of shared.pools.map(mine))
     if (!isSame(state.pools.get(pool.id), pool)) changes.push({ table: 'pool', id: pool.id, record: pool });
-  // One that is known may have lost its pool with another network that was made of it.
-  const made = new Set(shared.pools.map(({ id }) => id).filter((id) => !state.pools.has(id)));
-  const isOfMade = ({ subnets }: Network) => subnets.some(({ pool }) => made.has(pool ?? ''));
   // Each host finds out by itself what fits, and all come to the same.
   const sized = (network: Network): Network =>
     network.autoMtu ? { ...network, mtu: state.networks.get(network.id)?.mtu ?? network.mtu } : network;
   for (const network of shared.networks.map(mine).map(sized))
-    if (isOfMade(network) || !isSame(state.networks.get(network.id), network))
-      changes.push(...learnNetwork(state, network, isOfMade(network)));
+    if (!isSame(state.networks.get(network.id), network)) changes.push(...learnNetwork(state, network));
   return changes;
 }
 
 /** What is on it is told anew where its subnets are others: which pool an address is of may have changed. */
-function learnNetwork(state: State, network: Network, isAnew: boolean): Change[] {
+function learnNetwork(state: State, network: Network): Change[] {
   const before = state.networks.get(network.id);
-  if (before && !isAnew && isGrownFrom(network, before))
+  if (before && isGrownFrom(network, before))
     return [{ table: 'network', id: network.id, record: network }, ...takenIn(state, before, network)];
-  const on = before && (isAnew || !isSame(before.subnets, network.subnets)) ? state.endpointsOf(network.id) : [];
+  const on = before && !isSame(before.subnets, network.subnets) ? state.endpointsOf(network.id) : [];
   return [
     ...on.map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
     { table: 'network', id: network.id, record: network },
@@ -142,11 +138,13 @@ export function isSame(a: unknown, b: unknown): boolean {
 const fieldsOf = (record: object) =>
   Object.keys(record).filter((name) => record[name as keyof typeof record] !== undefined);
 
-/** A network with all that is known of it on this host, gone: it was removed elsewhere. */
+/** A network with all that is known of it on this host, gone. What another one is made of by now stays. */
 export function dropNetwork(state: State, id: string): Change[] {
   const network = state.networks.get(id);
   if (!network) return [];
-  const pools = network.subnets.flatMap(({ pool }) => pool ?? []);
+  const others = [...state.networks.values()].filter((each) => each.id !== id);
+  const kept = new Set(others.flatMap(({ subnets }) => subnets.map(({ pool }) => pool)));
+  const pools = network.subnets.flatMap(({ pool }) => pool ?? []).filter((pool) => !kept.has(pool));
   return [
     ...state.endpointsOf(id).map((e): Change => ({ table: 'endpoint', id: e.id, record: null })),
     ...[...state.bindings.values()]

@@ -5,9 +5,9 @@ import { PLUGIN_NAMES } from './plugin.ts';
 import type { Inspect } from './snapshot.ts';
 
 const NAME = `(${PLUGIN_NAMES.join('|')})`;
-/** The engine's words for: nobody was there, nobody answered, and what was there had lost its records. */
+/** The engine's words for: nobody was there, nobody answered, what was there had lost its records, or had not joined the others yet. */
 const OUR_FAULT = new RegExp(
-  `plugin "${NAME}" not found|(/|%2F)${NAME}\\.sock|Driver\\.\\w+: there is no (network|address pool) `,
+  `plugin "${NAME}" not found|(/|%2F)${NAME}\\.sock|Driver\\.\\w+: (there is no (network|address pool) |this host has not joined )`,
 );
 
 /**

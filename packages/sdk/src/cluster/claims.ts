@@ -85,7 +85,7 @@ export function createClaims(context: Context, definitions: Pick<Definitions, 'a
     const work = async () => {
       // What had it a moment ago is out of the kernel then.
       await host.datapath.apply([[]]);
-      const needed = new Set([...used.values(), ...[...context.recalled.values()].map(keysOf)].flat());
+      const needed = new Set([...used.values(), ...[...context.recalled.endpoints.values()].map(keysOf)].flat());
       const going = list.filter((key) => held.has(key) && !needed.has(key));
       for (const key of going) held.delete(key);
       for (const part of chunks(going.map((key): Write => ({ key, value: null }))))

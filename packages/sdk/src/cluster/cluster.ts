@@ -64,7 +64,7 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { state } = host;
   const context: Context = {
     ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), asking: new Map() },
-    recalled: new Map(),
+    recalled: { endpoints: new Map(), leases: new Map() },
     listens: false,
     disagrees: () => void session.step(),
     missed: () => session.missed(),
@@ -110,7 +110,8 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
       members.note(changes);
       claims.note(changes);
       names.note(changes);
-      if (context.recalled.size > 0 && !isRebuilding(state)) context.disagrees();
+      const isHeard = changes.some(({ table, id }) => table === 'peer' && id === state.self) && !isRebuilding(state);
+      if (isHeard && context.recalled.endpoints.size > 0) context.disagrees();
       if (!state.cluster) return;
       prefetch.note(changes);
       if (context.fence === 0) return;

@@ -17,8 +17,13 @@ export interface Context {
   readonly alive: Set<string>;
   /** Pools of which other hosts are asked for something, and by how many verbs: it may come at any time. */
   readonly asking: Map<string, number>;
-  /** Endpoints of this host's engine that it told before its records were lost, by id; see {@link recall}. */
-  recalled: ReadonlyMap<string, Endpoint>;
+  /** What this host told of its engine before its records were lost; see `recall.ts`. */
+  readonly recalled: {
+    /** By id. */
+    readonly endpoints: Map<string, Endpoint>;
+    /** Lease → its grant, of those that were made for their addresses. */
+    readonly leases: Map<string, string>;
+  };
   /** Whether anything was heard of hosts since the start: before that nothing is known of who is alive. */
   listens: boolean;
   /** What this host knows may be old, or what it did undone: it has to agree with the directory anew. */

@@ -74,9 +74,11 @@ export function createDefinitions(context: Context) {
     const networks = [...state.networks.keys()].filter((id) => isGone(keys.network(id)));
     const inUse = networks.filter((id) => state.isMember(id));
     if (inUse.length > 0) disagree();
-    const kept = new Set(inUse.flatMap((id) => state.networks.get(id)!.subnets.flatMap(({ pool }) => pool ?? [])));
+    const leaving = new Set(networks.filter((id) => !inUse.includes(id)));
+    const staying = [...state.networks.values()].filter(({ id }) => !leaving.has(id));
+    const kept = new Set(staying.flatMap(({ subnets }) => subnets.flatMap(({ pool }) => pool ?? [])));
     const pools = [...state.pools.keys()].filter((id) => isGone(keys.pool(id)) && !kept.has(id));
-    const going = networks.filter((id) => !inUse.includes(id)).flatMap((id) => dropNetwork(state, id));
+    const going = [...leaving].flatMap((id) => dropNetwork(state, id));
     const gone = new Set(going.map(({ id }) => id));
     return [...going, ...pools.filter((id) => !gone.has(id)).flatMap((id) => dropPool(state, id))];
   }

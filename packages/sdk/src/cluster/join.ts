@@ -16,7 +16,7 @@ import { type Context, chunks, commitAsMember, isThere } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn } from './entries.ts';
 import { withdraw } from './leave.ts';
-import { recall } from './recall.ts';
+import { isRebuilding, recall } from './recall.ts';
 import { undefine } from './undefine.ts';
 
 /** Which cluster the directory is of, and which of its directories. */
@@ -114,7 +114,8 @@ export async function joinCluster(context: Context, there: There | undefined, cl
   } catch (error) {
     forgetCells(context);
     await undefine(context, told).catch(() => undefined);
-    await withdraw(context).catch(() => undefined);
+    // Of one whose records were lost what is there was so before.
+    if (!isRebuilding(host.state)) await withdraw(context).catch(() => undefined);
     throw error;
   }
   return cluster;

@@ -34,14 +34,14 @@ export function createPublisher(context: Context) {
 
   function isOn(network: string): boolean {
     for (const e of state.eachOf(network)) if (isOwn(e) && e.sandbox) return true;
-    for (const e of context.recalled.values()) if (e.network === network) return true;
+    for (const e of context.recalled.endpoints.values()) if (e.network === network) return true;
     return false;
   }
 
   function writesFor(changed: ReadonlyMap<string, string>, networks: ReadonlySet<string>): Put[] {
     const wanted = new Map<string, string | null>();
     for (const [id, network] of changed) {
-      if (context.recalled.has(id) && !state.endpoints.has(id)) continue;
+      if (context.recalled.endpoints.has(id) && !state.endpoints.has(id)) continue;
       const endpoint = state.endpoints.get(id);
       const text = isOwn(endpoint) ? JSON.stringify(published(endpoint)) : undefined;
       wanted.set(keys.endpoint({ network, peer: state.self, id }), text ?? null);
