@@ -43,7 +43,7 @@ test('a host of a cluster whose records are lost is the same one, with what it h
     await host.exec('rm /var/lib/weave/weave.db*');
     await launch(host);
     await until('it is of its cluster', () => inStep(host));
-    t.ok(await ping(a, 'w', onB));
+    await until('they reach each other again', () => ping(a, 'w', onB));
     for (const each of lab.hosts) t.same(await peers(each), known);
     await host.weave('check');
   }
@@ -72,10 +72,10 @@ test('what runs on its engine has what it had, and nobody is given that', async 
   await killDaemon(a);
   await a.exec('rm /var/lib/weave/weave.db*');
   await launch(a);
+  const shows = async (name: string) => (await a.weave('network', 'inspect', 'blue')).includes(name);
+  await until('its engine was heard', () => shows('web'));
   await run(a, 'late');
   t.not(await addressOf(a, 'late'), web);
-  t.ok(await reaches());
-  await until('all of it is told', async () => (await b.weave('network', 'inspect', 'blue')).includes('late'));
-  t.ok(await reaches());
+  await until('they reach each other again', reaches);
   for (const host of lab.hosts) await host.weave('check');
 });

@@ -63,7 +63,17 @@ export function createCluster(host: Host, directory: Directory, options: Cluster
   const { timers = realTimers, reclaimAfterMs = DAY_MS, founds = true } = options;
   const { state } = host;
   const context: Context = {
-    ...{ host, directory, timers, fence: 0, reachable: false, settlesAt: 0, alive: new Set(), asking: new Map() },
+    ...{
+      host,
+      directory,
+      timers,
+      fence: 0,
+      reachable: false,
+      settlesAt: 0,
+      told: 0,
+      alive: new Set(),
+      asking: new Map(),
+    },
     recalled: { endpoints: new Map(), leases: new Map() },
     listens: false,
     disagrees: () => void session.step(),

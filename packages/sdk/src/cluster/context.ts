@@ -13,6 +13,8 @@ export interface Context {
   reachable: boolean;
   /** Until when nobody takes what may be another host's that has not come to a directory made anew yet. */
   settlesAt: number;
+  /** The revision of what was told or done last of networks: what is listed as of an earlier one is old. */
+  told: number;
   /** Hosts that were heard of within the last seconds. */
   readonly alive: Set<string>;
   /** Pools of which other hosts are asked for something, and by how many verbs: it may come at any time. */

@@ -40,8 +40,11 @@ export function createDefinitions(context: Context) {
   }
 
   async function tell(news: News): Promise<void> {
+    // It was listed before what was done since: that would go, and come again.
+    if (news.kind === 'all' && news.revision < context.told) return refresh().catch(context.missed);
     if (news.kind === 'all') asOf = news.revision;
     else if (news.revision <= asOf) return;
+    context.told = news.revision;
     if (news.kind === 'all') guard = 0;
     if (guard !== undefined) guard = isThere(news.entries, keys.guard)?.revision ?? guard;
     const isKnown = await learnAll(news.entries, news.kind === 'all' ? missingFrom(news.entries) : goneIn(news.gone));
@@ -84,7 +87,9 @@ export function createDefinitions(context: Context) {
   }
 
   async function refresh(): Promise<void> {
-    await tell({ kind: 'all', ...(await listAsMember(context, keys.definitions)) });
+    let listed = await listAsMember(context, keys.definitions);
+    while (listed.revision < context.told) listed = await listAsMember(context, keys.definitions);
+    await tell({ kind: 'all', ...listed });
     if (guard === undefined)
       fail('WEAVE_STORE_FAILED', 'what other hosts made of the networks cannot be recorded here');
   }
@@ -127,6 +132,7 @@ export function createDefinitions(context: Context) {
         await refresh();
         return false;
       }
+      context.told = Math.max(context.told, done);
       if (removed.some((id) => state.isMember(id))) {
         // Something was attached here meanwhile: it is told again.
         disagree();

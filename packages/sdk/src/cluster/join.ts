@@ -12,12 +12,15 @@ import {
 } from '@weave/core';
 import { mustBeNobodys, outside, takeCells } from './bring-in.ts';
 import type { Claims } from './claims.ts';
-import { type Context, chunks, commitAsMember, isThere } from './context.ts';
+import { type Context, chunks, commitAsMember, isThere, unreachable } from './context.ts';
 import { definitionsIn, writesOf } from './definitions.ts';
 import { clusterIn } from './entries.ts';
 import { withdraw } from './leave.ts';
 import { isRebuilding, recall } from './recall.ts';
 import { undefine } from './undefine.ts';
+
+/** Others may be faster, but not for ever. */
+const MOST_TRIES = 50;
 
 /** Which cluster the directory is of, and which of its directories. */
 export interface There {
@@ -141,14 +144,16 @@ export function belong({ host }: Context, { id: cluster, incarnation }: There): 
 /** Makes the networks of this host and of its cluster the same. */
 export const shareDefinitions = (context: Context, arrival: Arrival, told: string[] = []): Promise<void> =>
   context.host.inTurn('networks', async () => {
-    while (!(await tryShare(context, arrival, told)));
+    for (let tries = 0; !(await tryShare(context, arrival, told)); tries++)
+      if (tries > MOST_TRIES) throw unreachable('the networks of the hosts change all the time');
   });
 
 /** Adds the keys of what it tells. */
 async function tryShare(context: Context, arrival: Arrival, keysTold: string[]): Promise<boolean> {
   const { host, directory } = context;
   const { state } = host;
-  const { entries } = await directory.list(keys.definitions);
+  const { entries, revision } = await directory.list(keys.definitions);
+  let asOf = revision;
   const shared = definitionsIn(entries);
   const guard = isThere(entries, keys.guard);
   const { dropped, added, lost } = admitted(state, shared, arrival);
@@ -159,15 +164,19 @@ async function tryShare(context: Context, arrival: Arrival, keysTold: string[]):
     const first = parts.shift();
     const guarded = first || !guard ? [{ key: keys.guard, value: state.self }, ...(first ?? [])] : [];
     const when = [{ key: keys.guard, revision: guard?.revision ?? 0 }];
-    if ((await commitAsMember(context, when, guarded)) === undefined) return false;
+    const done = await commitAsMember(context, when, guarded);
+    if (done === undefined) return false;
+    asOf = done;
     keysTold.push(...writes.map(({ key }) => key));
     for (const part of parts) await commitAsMember(context, [], part);
   }
-  // What changed here meanwhile is judged anew.
+  // What changed meanwhile, here or there, is judged anew.
+  if (context.told > asOf) return false;
   if (dropped.some(({ table, id }) => table === 'network' && state.isMember(id))) return false;
   for (const { id } of lost) await cutOff(context, id);
   const learned = [...dropped, ...added];
   await host.follow({ changes: learned, networks: ids(learned, 'network') });
+  if (context.told > asOf) return false;
   // What is told here is newer than what was listed.
   const told = new Set(added.map(({ id }) => id));
   const isListed = ({ id }: { id: string }) => !told.has(id);

@@ -44,6 +44,7 @@ export function createSession({ founds, context, claims, definitions, members, p
 
   /** The same from wherever it begins: a gap of any length, and whatever a step that failed had done. */
   async function agree(): Promise<void> {
+    if (stale) context.told = 0;
     const there = await clusterThere(context);
     if (state.cluster) await comeBack(there, state.cluster);
     else await join(there);

@@ -329,3 +329,36 @@ test('what was a host’s own before its records were lost is so again when it j
   await until(() => again.store.load().some(({ id }) => id === 'weave:10.32.0.0/12 10.32.1.0/26'), 'it knows its cell');
   t.match(await again.here.attach({ container: again.run('c').name }), { addresses: ['10.32.1.0/12', /^fd77/] });
 });
+
+test('what was listed before something was made does not undo that', async (t) => {
+  const { directory } = await hosts(t, 1);
+  const client = directory.client();
+  let held: (() => void)[] | undefined = [];
+  const rig = await createRig({
+    underlay: '192.0.2.2',
+    directory: {
+      ...client,
+      follow(prefix, tell) {
+        if (prefix !== keys.definitions) return client.follow(prefix, tell);
+        return client.follow(prefix, (news) => (held ? void held.push(() => tell(news)) : tell(news)));
+      },
+    },
+  });
+  t.teardown(() => rig[Symbol.asyncDispose]());
+  await until(() => inStep(rig), 'it has joined');
+  await until(() => held?.length !== 0, 'it is told of the networks');
+  await rig.here.networks.create({ name: 'blue' });
+  const gone: unknown[] = [];
+  const events = rig.here.events();
+  const watching = (async () => {
+    for await (const event of events) if (event.type === 'network' && event.action === 'removed') gone.push(event);
+  })();
+  const late = held;
+  held = undefined;
+  for (const tell of late) tell();
+  await rig.here.networks.create({ name: 'red' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await events.return?.();
+  await watching;
+  t.strictSame(gone, []);
+});
